@@ -1,0 +1,69 @@
+// What one simulated .axmodel computes: the contract between the builder and the executor.
+//
+// The vendor's files carry NPU programs; ours carry this description, as JSON in the node
+// attribute `axsim_program`, and the weights as initialisers named below. A file holds one decoder
+// layer or the post model (final norm and head). Every shape group of a file runs the same program
+// over other sizes.
+//
+// Initialisers of a layer (raw, 64-byte aligned, row-major, [rows, cols]):
+//   attn_norm f32 [hidden]      ffn_norm f32 [hidden]
+//   q   [heads * head_dim, hidden]     k, v [kv_heads * head_dim, hidden]
+//   o   [hidden, heads * head_dim]     gate, up [ffn, hidden]     down [hidden, ffn]
+//   optional: q_norm, k_norm f32 [head_dim]; q_bias, k_bias, v_bias f32 [rows];
+//             attn_post_norm, ffn_post_norm f32 [hidden]; rope_factors f32 [rope_dims / 2]
+// and of a post model:  norm f32 [hidden]   head [vocab, hidden]
+// A matrix M is int8 with `M.scale` f32 [rows] (value = code * scale of its row), or bfloat16.
+// RoPE pairs are (i, i + rope_dims / 2) ("neox" order): the builder reorders the rows of q and k
+// where the source interleaves them.
+//
+// Threads: plain values.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace axsim::spec {
+
+inline constexpr std::string_view kProducerName = "axollama-sim";
+inline constexpr std::string_view kOpDomain = "axollama.sim";
+inline constexpr std::string_view kOpType = "decoder";       // op_type of every node
+inline constexpr std::string_view kProgramAttribute = "axsim_program";
+inline constexpr std::string_view kOutputsAttribute = "axsim_io";  // see Io in container/axmodel.h
+
+enum class Kind { kLayer, kPost };
+enum class WeightType { kS8, kBf16 };
+enum class Activation { kSilu, kGeluTanh };
+
+struct Program {
+  Kind kind = Kind::kLayer;
+  WeightType weights = WeightType::kS8;
+  uint32_t hidden = 0;
+  float norm_eps = 1e-5f;  // RMS norm: x / sqrt(mean(x^2) + eps) * weight
+  // kPost only:
+  uint32_t vocab = 0;
+  float logit_scale = 1.0f;
+  // kLayer only:
+  uint32_t heads = 0;
+  uint32_t kv_heads = 0;
+  uint32_t head_dim = 0;
+  uint32_t ffn = 0;
+  uint32_t context = 0;  // positions that RoPE must reach: KV rows S + 1
+  uint32_t rope_dims = 0;
+  double rope_theta = 10000.0;
+  float attention_scale = 0.0f;     // factor of q.k; the builder always states it
+  float residual_scale = 1.0f;      // factor of each branch before it is added (Granite, MiniCPM)
+  uint32_t sliding_window = 0;      // positions a row may look back, itself included; 0: all
+  Activation activation = Activation::kSilu;
+  bool qk_norm = false;
+  bool qkv_bias = false;
+  bool post_norms = false;          // attn_post_norm, ffn_post_norm (Gemma)
+};
+
+// Strict: unknown keys, missing keys, wrong types and sizes out of range are errors.
+axollama::Result<Program> ParseProgram(std::string_view json);
+std::string WriteProgram(const Program& program);
+
+}  // namespace axsim::spec

@@ -1,0 +1,67 @@
+// A model folder ("bundle"): what is in it, checked before any of it touches a device.
+//
+// Design 5. Accepted here: per layer (`*_p{C}_l{i}_together.axmodel` + `*_post.axmodel`). The split
+// and single layouts are recognised and refused by name.
+// Owner: plain values; the embedding table is mapped for as long as the Bundle (or a copy of the
+// shared table) lives. Threads: const use from any thread.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace axollama::bundle {
+
+// [tokens, width], rows given as bf16.
+class EmbeddingTable {
+ public:
+  virtual ~EmbeddingTable() = default;
+  virtual uint32_t tokens() const = 0;
+  virtual uint32_t width() const = 0;
+  // Writes row `token` as bf16 to out [width]. An id out of range is kInvalid.
+  virtual Status Row(int32_t token, std::span<uint16_t> out) const = 0;
+};
+
+// Opens `.bin` (raw bf16, needs `width`), or `.npy` (f32, f16, or bf16 as uint16; [tokens, width]).
+Result<std::shared_ptr<const EmbeddingTable>> OpenEmbedding(const std::filesystem::path& path,
+                                                            std::optional<uint32_t> width);
+
+struct Bundle {
+  std::filesystem::path folder;            // absolute
+  bool simulator = false;                  // made by axollama-sim: runs on the simulated card
+  std::string model_type;                  // of the file names: "llama", "qwen3" ...
+  uint32_t chunk_tokens = 0;               // C of the file names
+  std::vector<std::filesystem::path> layers;  // by index
+  std::filesystem::path post;
+  std::shared_ptr<const EmbeddingTable> embedding;
+  std::filesystem::path tokenizer;         // tokenizer.json
+  std::string chat_template;               // Jinja source; empty: the bundle has none
+  std::string bos_token, eos_token;        // text; empty: none
+  std::vector<int32_t> eos_ids;            // every token that ends an answer
+  std::vector<std::string> stop_strings;   // from the bundle's own settings; usually empty
+  std::string system_prompt;               // config.json "system_prompt"
+  uint64_t size_bytes = 0;                 // of all its files
+  int64_t modified_ns = 0;                 // newest file, wall clock
+  std::string weights;                     // "s8", "bf16", or "" when unknown
+  std::optional<uint32_t> context_tokens;  // config.json or a simulator file; the device decides
+  std::optional<uint64_t> parameters;      // number of weights, when known
+  std::vector<std::string> notes;          // what was found and which contradictions, for the log
+};
+
+// Checks everything of design 5 that needs no device. Errors name the file and say what to do.
+Result<Bundle> Open(const std::filesystem::path& folder);
+
+// Cheap: is this folder a bundle at all? Used to list model roots.
+bool LooksLikeBundle(const std::filesystem::path& folder);
+
+// The sha256 of the names, sizes and times of the bundle's files, 64 hex digits: its digest in
+// /api/tags. Changes when a file does.
+std::string Digest(const Bundle& bundle);
+
+}  // namespace axollama::bundle

@@ -1,0 +1,122 @@
+// What axollama needs of an NPU card, and nothing of how its vendor spells it.
+//
+// Implementations: axcl/ over a dlopen'ed libaxcl_rt.so (the vendor's, or the simulated card's).
+// Every failing call is an Error with the symbol's name, the code, its meaning, and what to do.
+// Owner: the caller owns a Device; memory, models and IOs of it must be gone before it is.
+// Threads: a Device is used by one thread at a time, which has called BindThread; ListCards and
+// Open may be called from any.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace axollama::device {
+
+enum class Backend { kAuto, kAxcl, kSim };
+
+// "axcl" or "sim", as /health and bench report it.
+std::string_view BackendName(Backend backend);
+// "" is kAuto; another word is kInvalid and the error lists the words. "axengine" is refused: not
+// supported yet.
+Result<Backend> ParseBackend(std::string_view word);
+
+// A device address. Interior addresses (base + offset) are good for copies and bindings.
+struct Address {
+  uint64_t value = 0;
+  Address operator+(uint64_t offset_bytes) const { return {value + offset_bytes}; }
+};
+
+struct Card {
+  int32_t id = 0;       // the library's id; may change after a reset
+  uint64_t uid = 0;     // stays; names the card's lease. 0 until properties were read
+};
+
+struct Properties {
+  uint64_t uid = 0;
+  std::string firmware;
+  std::string pci;                 // "0000:01:00.0"
+  double temperature_c = 0;
+  uint64_t cmm_total_bytes = 0;
+  uint64_t cmm_free_bytes = 0;
+  double npu_percent = 0;
+  double cpu_percent = 0;
+};
+
+enum class DataType { kNone, kInt8, kUint8, kInt32, kUint32, kBf16, kFp32, kOther };
+
+struct TensorInfo {
+  std::string name;
+  DataType type = DataType::kNone;
+  std::vector<int32_t> dims;
+  uint64_t size_bytes = 0;
+};
+
+struct GroupInfo {
+  std::vector<TensorInfo> inputs;
+  std::vector<TensorInfo> outputs;
+};
+
+// Bound buffers for one group of one model. Binding is local to the host and cheap.
+class Io {
+ public:
+  virtual ~Io() = default;
+  virtual Status BindInput(uint32_t index, Address address, uint64_t size_bytes) = 0;
+  virtual Status BindOutput(uint32_t index, Address address, uint64_t size_bytes) = 0;
+};
+
+// A model file on the device. Freed (unloaded) by its destructor.
+class LoadedModel {
+ public:
+  virtual ~LoadedModel() = default;
+  virtual const std::vector<GroupInfo>& groups() const = 0;
+  virtual std::string_view compiler_version() const = 0;
+  virtual Result<std::unique_ptr<Io>> CreateIo() = 0;
+  virtual Status Execute(uint32_t group, Io& io) = 0;
+};
+
+class Device {
+ public:
+  struct Options {
+    Backend backend = Backend::kAuto;
+    std::optional<int32_t> id;       // default: the first of the list
+    // "axollama-sim" in a bundle means the simulated card: decides kAuto. See ChooseBackend.
+    bool simulator_bundle = false;
+  };
+
+  // Opens the library, initialises it, selects a card and starts its engine.
+  static Result<std::unique_ptr<Device>> Open(const Options& options);
+  virtual ~Device() = default;  // releases everything in the vendor's order
+
+  virtual Backend backend() const = 0;          // kSim whenever the library is ours
+  virtual std::string_view library() const = 0;  // path of the library
+  virtual const Card& card() const = 0;
+  // Cards in the library's order.
+  virtual Result<std::vector<Card>> ListCards() = 0;
+
+  // Makes the calling thread the device's thread.
+  virtual Status BindThread() = 0;
+
+  // Slow on a real card (remote shell commands) and unbinds the calling thread: only in the warden
+  // and before a load, followed by BindThread.
+  virtual Result<Properties> ReadProperties(int32_t id) = 0;
+  virtual Status Reboot(int32_t id) = 0;
+
+  // A failed allocation is kNoMemory and names the size.
+  virtual Result<Address> Allocate(uint64_t size_bytes) = 0;
+  virtual Status Free(Address address) = 0;
+  virtual Status Fill(Address address, uint8_t value, uint64_t size_bytes) = 0;
+  virtual Status CopyUp(Address to, std::span<const std::byte> from) = 0;
+  virtual Status CopyDown(std::span<std::byte> to, Address from) = 0;
+  virtual Status CopyOnDevice(Address to, Address from, uint64_t size_bytes) = 0;
+
+  virtual Result<std::unique_ptr<LoadedModel>> Load(const std::filesystem::path& file) = 0;
+};
+
+}  // namespace axollama::device

@@ -1,0 +1,78 @@
+// A language model on the device: chunked prefill, decode, and the KV cache between them.
+//
+// The hot path of design 6. K and V stay on the device; per token one embedding row, one position
+// index and one mask go up, the logits come down. Nothing is allocated per token.
+// Owner: the engine owns the Model; the Device must outlive it.
+// Threads: all calls from one thread (the engine's), which the model binds to the device; counters
+// and progress may be read from any.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+
+#include "base/progress.h"
+#include "base/result.h"
+#include "bundle/bundle.h"
+#include "device/device.h"
+#include "device/gate.h"
+
+namespace axollama::npu {
+
+struct Limits {
+  uint32_t context_tokens = 0;     // positions in all: KV rows + 1
+  uint32_t chunk_tokens = 0;       // rows of a prefill chunk
+  uint32_t max_prompt_tokens = 0;  // what the prefill ladder and the context reach
+  uint32_t vocab = 0;
+  uint32_t hidden = 0;
+  uint32_t layers = 0;
+};
+
+// What crossed to the device since the load; exact.
+struct Counters {
+  std::atomic<uint64_t> device_calls{0};
+  std::atomic<uint64_t> bytes_up{0};
+  std::atomic<uint64_t> bytes_down{0};
+};
+
+struct LoadOptions {
+  Progress* progress = nullptr;         // told of each file and call; may be null
+  device::CardGate* gate = nullptr;     // the card-wide lease; null: no other process shares it
+};
+
+// Asked between device calls; true ends the work with kCancelled.
+using StopCheck = std::function<bool()>;
+
+class Model {
+ public:
+  // Loads every file, sizes and zeroes the caches. Needs the bundle only during the call, except
+  // for its embedding table, which it keeps mapped. On failure nothing stays on the device.
+  static Result<std::unique_ptr<Model>> Load(device::Device& device, const bundle::Bundle& bundle,
+                                             const LoadOptions& options);
+  virtual ~Model() = default;  // frees everything on the device
+
+  virtual const Limits& limits() const = 0;
+
+  // Computes tokens at positions [history, history + tokens.size()); rows below `history` must be
+  // in the cache from before. Afterwards logits() belongs to the last token. With `on_row` the
+  // post model runs for every row, and on_row(i) is called with logits() of tokens[i] in place.
+  // After an error or a stop the rows from `history` on are undefined.
+  virtual Status Prefill(std::span<const int32_t> tokens, uint32_t history, const StopCheck& stop,
+                         const std::function<Status(size_t)>& on_row = nullptr) = 0;
+
+  // Computes one token at `position`.
+  virtual Status Decode(int32_t token, uint32_t position) = 0;
+
+  // [vocab], of the last row computed. Valid until the next call.
+  virtual std::span<const float> logits() const = 0;
+
+  virtual const Counters& counters() const = 0;
+  virtual uint64_t cmm_bytes() const = 0;  // taken on the device by this model
+
+ protected:
+  Model() = default;
+};
+
+}  // namespace axollama::npu
