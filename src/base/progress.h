@@ -21,9 +21,9 @@ struct ProgressPage {
   std::atomic<uint64_t> magic;
   std::atomic<RunnerState> state;
   std::atomic<uint32_t> reserved;
-  std::atomic<int64_t> last_progress_ns;   // MonotonicNs() of the last device call that returned
-  std::atomic<uint64_t> device_calls;      // since the runner's start
-  std::atomic<uint32_t> layers_loaded;     // while loading: files on the card so far
+  std::atomic<int64_t> last_progress_ns;  // MonotonicNs() of the last device call that returned
+  std::atomic<uint64_t> device_calls;     // since the runner's start
+  std::atomic<uint32_t> layers_loaded;    // while loading: files on the card so far
   std::atomic<uint32_t> layers_total;
 };
 

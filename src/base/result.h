@@ -48,16 +48,16 @@ inline tl::unexpected<Error> Fail(Error error) { return tl::unexpected<Error>(st
 #define AX_CONCAT(a, b) AX_CONCAT_INNER(a, b)
 
 // Leaves the function with the error of `expression` (a Status or Result) if it has one.
-#define AX_RETURN_IF_ERROR(expression)                                         \
-  do {                                                                         \
-    auto&& ax_status = (expression);                                           \
-    if (!ax_status) return ::axollama::Fail(std::move(ax_status).error());     \
+#define AX_RETURN_IF_ERROR(expression)                                     \
+  do {                                                                     \
+    auto&& ax_status = (expression);                                       \
+    if (!ax_status) return ::axollama::Fail(std::move(ax_status).error()); \
   } while (false)
 
 // AX_ASSIGN_OR_RETURN(auto value, MakeValue()); declares or assigns, or leaves with the error.
 #define AX_ASSIGN_OR_RETURN(lhs, expression) \
   AX_ASSIGN_OR_RETURN_INNER(AX_CONCAT(ax_result_, __LINE__), lhs, expression)
-#define AX_ASSIGN_OR_RETURN_INNER(result, lhs, expression)           \
-  auto result = (expression);                                        \
-  if (!result) return ::axollama::Fail(std::move(result).error());   \
+#define AX_ASSIGN_OR_RETURN_INNER(result, lhs, expression)         \
+  auto result = (expression);                                      \
+  if (!result) return ::axollama::Fail(std::move(result).error()); \
   lhs = std::move(*result)

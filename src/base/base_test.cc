@@ -1,0 +1,142 @@
+// Tests of the small parts of base that have no test of their own.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <limits>
+
+#include "base/bf16.h"
+#include "base/clock.h"
+#include "base/env.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/progress.h"
+
+namespace axollama {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Folder {
+ public:
+  Folder() {
+    std::string name = (fs::temp_directory_path() / "base_test.XXXXXX").string();
+    path_ = mkdtemp(name.data());
+  }
+  ~Folder() { fs::remove_all(path_); }
+  fs::path operator/(const char* name) const { return path_ / name; }
+
+ private:
+  fs::path path_;
+};
+
+TEST(Json, WritesNumbersAsPeopleDo) {
+  const auto value = json::Parse(R"({"a":0.8,"b":5.0,"c":1e-7,"d":-3,"e":18446744073709551615})");
+  ASSERT_TRUE(value);
+  EXPECT_EQ(json::Write(*value), R"({"a":0.8,"b":5,"c":1e-07,"d":-3,"e":18446744073709551615})");
+  EXPECT_EQ(json::Write(json::Value(std::nan(""))), "null");
+}
+
+TEST(Json, EscapesWhatMustBeEscaped) {
+  EXPECT_EQ(json::Write(json::Value("a\"\\\n\t\x01\x1fü")), "\"a\\\"\\\\\\n\\t\\u0001\\u001fü\"");
+}
+
+TEST(Json, KeepsTheOrderOfKeys) {
+  const auto value = json::Parse(R"({"z":1,"a":[true,null,"x"],"m":{}})");
+  ASSERT_TRUE(value);
+  EXPECT_EQ(json::Write(*value), R"({"z":1,"a":[true,null,"x"],"m":{}})");
+}
+
+TEST(Json, RefusesRubbishAndSaysWhere) {
+  for (const char* text : {"", "{", "{\"a\":}", "[1,]", "nul", "\"\xff\"", "{\"a\":1} x", "'a'"}) {
+    const auto value = json::Parse(text);
+    ASSERT_FALSE(value) << text;
+    EXPECT_EQ(value.error().kind, ErrorKind::kInvalid);
+    EXPECT_NE(value.error().message.find("invalid JSON at byte"), std::string::npos);
+  }
+  EXPECT_FALSE(json::Parse(std::string(100, '[') + std::string(100, ']')));
+  EXPECT_FALSE(json::ParseObject("[]", "config.json"));
+}
+
+TEST(Json, TypedReadsNameTheKey) {
+  const auto object = json::ParseObject(R"({"n":8.0,"f":1.5,"s":"x","b":true,"z":null})", "test");
+  ASSERT_TRUE(object);
+  EXPECT_EQ(json::GetInt(*object, "n", 0).value(), 8);
+  EXPECT_EQ(json::GetInt(*object, "z", 7).value(), 7);
+  EXPECT_EQ(json::GetInt(*object, "absent", 7).value(), 7);
+  EXPECT_EQ(json::GetInt(*object, "f", 0).error().message, "\"f\" must be an integer");
+  EXPECT_EQ(json::GetDouble(*object, "f", 0).value(), 1.5);
+  EXPECT_EQ(json::GetString(*object, "b", "").error().message, "\"b\" must be a string");
+  EXPECT_EQ(json::GetBool(*object, "s", false).error().message, "\"s\" must be true or false");
+  EXPECT_EQ(json::GetDouble(*object, "s", 0).error().message, "\"s\" must be a number");
+}
+
+TEST(File, MapsReadsAndReplaces) {
+  const Folder folder;
+  const fs::path path = folder / "f";
+  EXPECT_EQ(MappedFile::Open(path).error().kind, ErrorKind::kNotFound);
+  ASSERT_TRUE(WriteFileAtomically(path, "hello"));
+  auto mapped = MappedFile::Open(path);
+  ASSERT_TRUE(mapped);
+  ASSERT_TRUE(WriteFileAtomically(path, ""));  // the old bytes stay with the mapping
+  EXPECT_EQ(mapped->bytes().size(), 5u);
+  EXPECT_EQ(static_cast<char>(mapped->bytes()[4]), 'o');
+  EXPECT_EQ(ReadFile(path).value(), "");
+  EXPECT_TRUE(MappedFile::Open(path)->bytes().empty());
+  EXPECT_EQ(std::distance(fs::directory_iterator(path.parent_path()), fs::directory_iterator()), 1);
+}
+
+TEST(File, RefusesWhatIsNoRegularFile) {
+  const Folder folder;
+  ASSERT_EQ(mkfifo((folder / "fifo").c_str(), 0600), 0);
+  EXPECT_EQ(ReadFile(folder / "fifo").error().kind, ErrorKind::kInvalid);
+  EXPECT_FALSE(MappedFile::Open(folder / "."));
+  ASSERT_TRUE(WriteFileAtomically(folder / "big", "123456"));
+  EXPECT_EQ(ReadFile(folder / "big", 5).error().kind, ErrorKind::kInvalid);
+}
+
+TEST(Clock, FormatsTimesAsGoDoes) {
+  EXPECT_EQ(FormatTime(0), "1970-01-01T00:00:00.000000000Z");
+  EXPECT_EQ(FormatTime(1'795'780'000'123'456'789), "2026-11-27T11:46:40.123456789Z");
+  const int64_t before = MonotonicNs();
+  EXPECT_LE(before, MonotonicNs());
+}
+
+TEST(Env, EmptyIsUnset) {
+  setenv("AXOLLAMA_BASE_TEST", "", 1);
+  EXPECT_FALSE(GetEnv("AXOLLAMA_BASE_TEST"));
+  setenv("AXOLLAMA_BASE_TEST", "x", 1);
+  EXPECT_EQ(GetEnv("AXOLLAMA_BASE_TEST"), "x");
+  unsetenv("AXOLLAMA_BASE_TEST");
+}
+
+TEST(Bf16, RoundsToNearestEven) {
+  EXPECT_EQ(FloatToBf16(1.0f), 0x3f80);
+  EXPECT_EQ(FloatToBf16(1.00390625f), 0x3f80);  // a tie: 1 + 2^-8 goes to the even neighbour
+  EXPECT_EQ(FloatToBf16(1.01171875f), 0x3f82);
+  EXPECT_EQ(FloatToBf16(-65536.0f), 0xc780);
+  EXPECT_TRUE(std::isnan(Bf16ToFloat(FloatToBf16(std::nanf("")))));
+  EXPECT_EQ(FloatToBf16(std::numeric_limits<float>::infinity()), 0x7f80);
+}
+
+TEST(Progress, IsSharedThroughTheFile) {
+  const Folder folder;
+  auto writer = Progress::Create(folder / "p");
+  ASSERT_TRUE(writer);
+  auto reader = Progress::Open(folder / "p");
+  ASSERT_TRUE(reader);
+  writer->page().device_calls = 42;
+  writer->page().state = RunnerState::kBusy;
+  EXPECT_EQ(reader->page().device_calls, 42u);
+  EXPECT_EQ(reader->page().state, RunnerState::kBusy);
+  ASSERT_TRUE(WriteFileAtomically(folder / "short", "x"));
+  EXPECT_EQ(Progress::Open(folder / "short").error().kind, ErrorKind::kInvalid);
+  EXPECT_FALSE(Progress::Open(folder / "absent"));
+}
+
+}  // namespace
+}  // namespace axollama
