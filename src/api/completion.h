@@ -1,0 +1,58 @@
+// The runner's POST /completion as the supervisor uses it: llama-server's request and its stream.
+//
+// Owner and threads: plain values. Source: facts 3.4 of the Ollama API.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "api/options.h"
+#include "base/result.h"
+
+namespace axollama::api {
+
+struct CompletionRequest {
+  std::variant<std::string, std::vector<int32_t>> prompt;  // text, or tokens taken as they are
+  Sampling sampling;
+  bool stream = true;
+  bool add_special = true;    // text only: BOS where the tokenizer adds one
+  bool parse_special = true;  // text only: "<|im_start|>" is one token
+};
+std::string WriteCompletionRequest(const CompletionRequest& request);
+
+struct CompletionTimings {
+  int64_t cache_n = 0;   // prompt tokens that were in the cache
+  int64_t prompt_n = 0;  // the others
+  double prompt_ms = 0;
+  int64_t predicted_n = 0;
+  double predicted_ms = 0;
+};
+
+struct CompletionEvent {
+  std::string content;
+  std::vector<int32_t> tokens;
+  bool stop = false;      // the last event; the fields below are set only there
+  std::string stop_type;  // "eos", "word" or "limit"
+  std::string stopping_word;
+  int64_t tokens_predicted = 0;
+  int64_t tokens_evaluated = 0;
+  int64_t tokens_cached = 0;
+  bool truncated = false;
+  CompletionTimings timings;
+};
+
+// One line of the stream. Nothing for blank lines and comments. A `data: {"error":...}` line is
+// that error. A line that is neither is kInternal: the runner broke its protocol.
+Result<std::optional<CompletionEvent>> ParseCompletionLine(std::string_view line);
+
+// The whole answer of stream:false.
+Result<CompletionEvent> ParseCompletion(std::string_view body);
+
+// "stop" or "length", Ollama's done_reason for a stop_type.
+std::string_view DoneReason(std::string_view stop_type);
+
+}  // namespace axollama::api
