@@ -33,10 +33,10 @@ Result<std::shared_ptr<const EmbeddingTable>> OpenEmbedding(const std::filesyste
                                                             std::optional<uint32_t> width);
 
 struct Bundle {
-  std::filesystem::path folder;            // absolute
-  bool simulator = false;                  // made by axollama-sim: runs on the simulated card
-  std::string model_type;                  // of the file names: "llama", "qwen3" ...
-  uint32_t chunk_tokens = 0;               // C of the file names
+  std::filesystem::path folder;               // absolute
+  bool simulator = false;                     // made by axollama-sim: runs on the simulated card
+  std::string model_type;                     // of the file names: "llama", "qwen3" ...
+  uint32_t chunk_tokens = 0;                  // C of the file names
   std::vector<std::filesystem::path> layers;  // by index
   std::filesystem::path post;
   std::shared_ptr<const EmbeddingTable> embedding;

@@ -1,0 +1,202 @@
+#include "bundle/bundle.h"
+
+#include <fmt/core.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <system_error>
+
+#include "base/json.h"
+#include "bundle/axmodel_info.h"
+#include "bundle/layout.h"
+#include "bundle/settings.h"
+#include "bundle/sha256.h"
+
+namespace axollama::bundle {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct FileFacts {
+  std::string name;  // relative to the folder
+  uint64_t size_bytes = 0;
+  int64_t modified_ns = 0;
+};
+
+// The bundle's own files, sorted by name: those directly in the folder and in tokenizer/. Other
+// folders may be other models (NAME:latest beside NAME/TAG).
+std::vector<FileFacts> ListFiles(const fs::path& folder) {
+  std::vector<FileFacts> files;
+  for (const fs::path& place : {folder, folder / "tokenizer"}) {
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(place, error)) {
+      struct stat facts;
+      if (stat(entry.path().c_str(), &facts) != 0 || !S_ISREG(facts.st_mode)) continue;
+      files.push_back({entry.path().lexically_relative(folder).string(),
+                       static_cast<uint64_t>(facts.st_size),
+                       facts.st_mtim.tv_sec * int64_t{1'000'000'000} + facts.st_mtim.tv_nsec});
+    }
+  }
+  std::sort(files.begin(), files.end(),
+            [](const FileFacts& a, const FileFacts& b) { return a.name < b.name; });
+  return files;
+}
+
+// Fills `simulator`, `weights` and `context_tokens` from the files; returns the hidden size if any
+// file tells it.
+Result<std::optional<uint32_t>> ReadModelFiles(const Settings& settings, Bundle* bundle) {
+  AX_ASSIGN_OR_RETURN(const AxmodelInfo first, ReadAxmodelInfo(bundle->layers.front()));
+  bundle->simulator = first.producer == kSimulatorProducer;
+  std::vector<fs::path> others(bundle->layers.begin() + 1, bundle->layers.end());
+  others.push_back(bundle->post);
+  for (const fs::path& path : others) {
+    AX_ASSIGN_OR_RETURN(const AxmodelInfo info, ReadAxmodelInfo(path));
+    if (info.producer != first.producer) {
+      return Fail(ErrorKind::kInvalid,
+                  fmt::format("{} was made by \"{}\", {} by \"{}\": the folder mixes two models",
+                              path.string(), info.producer, bundle->layers.front().string(),
+                              first.producer));
+    }
+  }
+  std::optional<uint32_t> hidden = LastDim(first.inputs, "input");
+  if (!hidden) hidden = LastDim(first.inputs, "input_embeds");
+  if (!first.program.empty()) {
+    AX_ASSIGN_OR_RETURN(const json::Object program,
+                        json::ParseObject(first.program, bundle->layers.front().string()));
+    AX_ASSIGN_OR_RETURN(bundle->weights, json::GetString(program, "weights", ""));
+    AX_ASSIGN_OR_RETURN(const int64_t width, json::GetInt(program, "hidden", 0));
+    if (width > 0 && width <= INT32_MAX) hidden = static_cast<uint32_t>(width);
+  }
+  if (bundle->weights.empty()) bundle->weights = settings.weights;
+  // The mask of the decode group is one column longer than its cache: S + 1 positions.
+  const std::optional<uint32_t> context = LastDim(first.inputs, "mask");
+  if (context && settings.context_tokens && *context != *settings.context_tokens) {
+    bundle->notes.push_back(
+        fmt::format("config.json says a context of {}, the layer files {}: "
+                    "the files count",
+                    *settings.context_tokens, *context));
+  }
+  bundle->context_tokens = context ? context : settings.context_tokens;
+  return hidden;
+}
+
+Status OpenTable(const fs::path& path, std::optional<uint32_t> hidden, const Settings& settings,
+                 Bundle* bundle) {
+  AX_RETURN_IF_ERROR(CheckPlausibleFile(path));
+  if (hidden && settings.embed_width && *hidden != *settings.embed_width) {
+    bundle->notes.push_back(
+        fmt::format("config.json says an embedding width of {}, the layer "
+                    "files {}: the files count",
+                    *settings.embed_width, *hidden));
+  }
+  std::optional<uint32_t> width = hidden ? hidden : settings.embed_width;
+  if (!width && settings.embed_tokens && path.extension() != ".npy") {
+    // Neither the files nor config.json tell the width: the row count does, if it divides.
+    std::error_code error;
+    const uint64_t values = fs::file_size(path, error) / 2;
+    if (values % *settings.embed_tokens == 0 && values / *settings.embed_tokens <= INT32_MAX) {
+      width = static_cast<uint32_t>(values / *settings.embed_tokens);
+    }
+  }
+  AX_ASSIGN_OR_RETURN(bundle->embedding, OpenEmbedding(path, width));
+  if (settings.embed_tokens && *settings.embed_tokens != bundle->embedding->tokens()) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("{}: wrong size: the embedding table has {} rows of {} values, "
+                            "config.json says tokens_embed_num {}: the file is cut or belongs to "
+                            "another model",
+                            path.string(), bundle->embedding->tokens(), bundle->embedding->width(),
+                            *settings.embed_tokens));
+  }
+  return {};
+}
+
+// Which tokens end an answer: the settings', the tokenizer's, and those with which the chat
+// template ends a turn, since a published eos id is often that of plain text only.
+void CollectEndTokens(const TokenizerFacts& tokenizer, Bundle* bundle) {
+  const auto add = [&](std::string_view token, bool template_only) {
+    const auto it = tokenizer.added_tokens.find(token);
+    if (it == tokenizer.added_tokens.end()) return;
+    if (template_only && bundle->chat_template.find(token) == std::string::npos) return;
+    auto& ids = bundle->eos_ids;
+    if (std::find(ids.begin(), ids.end(), it->second) == ids.end()) ids.push_back(it->second);
+  };
+  if (!tokenizer.eos_token.empty()) add(tokenizer.eos_token, false);
+  for (const char* token : {"<|im_end|>", "<|eot_id|>", "<|end|>", "<end_of_turn>"}) {
+    add(token, true);
+  }
+  if (bundle->eos_ids.empty()) {
+    bundle->notes.push_back("no end token is known: answers end at the length limit");
+  }
+}
+
+}  // namespace
+
+Result<Bundle> Open(const fs::path& folder) {
+  Bundle bundle;
+  std::error_code error;
+  bundle.folder = fs::absolute(folder, error).lexically_normal();
+  if (!bundle.folder.has_filename()) bundle.folder = bundle.folder.parent_path();
+  if (!fs::is_directory(bundle.folder, error)) {
+    return Fail(ErrorKind::kNotFound, fmt::format("{} is not a folder", bundle.folder.string()));
+  }
+  AX_ASSIGN_OR_RETURN(const Settings settings, ReadSettings(bundle.folder));
+  AX_ASSIGN_OR_RETURN(const Layout layout, FindLayout(bundle.folder, settings));
+  bundle.model_type = layout.model_type;
+  bundle.chunk_tokens = layout.chunk_tokens;
+  bundle.layers = layout.layers;
+  bundle.post = layout.post;
+  bundle.parameters = settings.parameters;
+  bundle.system_prompt = settings.system_prompt;
+  bundle.stop_strings = settings.stop_strings;
+  bundle.eos_ids = settings.eos_ids;
+  AX_ASSIGN_OR_RETURN(const auto hidden, ReadModelFiles(settings, &bundle));
+  AX_RETURN_IF_ERROR(OpenTable(layout.embedding, hidden, settings, &bundle));
+
+  AX_ASSIGN_OR_RETURN(const TokenizerFacts tokenizer, ReadTokenizerFacts(bundle.folder));
+  bundle.tokenizer = tokenizer.file;
+  bundle.chat_template = tokenizer.chat_template;
+  bundle.bos_token = tokenizer.bos_token;
+  bundle.eos_token = tokenizer.eos_token;
+  for (const auto& [text, id] : tokenizer.added_tokens) {
+    if (bundle.bos_token.empty() && settings.bos_id == id) bundle.bos_token = text;
+    if (bundle.eos_token.empty() && !bundle.eos_ids.empty() && bundle.eos_ids.front() == id) {
+      bundle.eos_token = text;
+    }
+  }
+  CollectEndTokens(tokenizer, &bundle);
+
+  for (const FileFacts& file : ListFiles(bundle.folder)) {
+    bundle.size_bytes += file.size_bytes;
+    bundle.modified_ns = std::max(bundle.modified_ns, file.modified_ns);
+  }
+  for (const auto* notes : {&settings.notes, &layout.notes, &tokenizer.notes}) {
+    bundle.notes.insert(bundle.notes.end(), notes->begin(), notes->end());
+  }
+  bundle.notes.insert(bundle.notes.begin(),
+                      fmt::format("{}: per-layer bundle of {} layers, chunk {}, for {}",
+                                  bundle.model_type, bundle.layers.size(), bundle.chunk_tokens,
+                                  bundle.simulator ? "the simulated card" : "the NPU"));
+  return bundle;
+}
+
+bool LooksLikeBundle(const fs::path& folder) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    const std::string name = entry.path().filename().string();
+    if (ParseLayerName(name) || name.ends_with("_post.axmodel") || name == "model.axmodel" ||
+        name == "model_prefill.axmodel" || name == "model_decode.axmodel") {
+      return true;
+    }
+  }
+  return false;
+}
+
+std::string Digest(const Bundle& bundle) {
+  std::string text;
+  for (const FileFacts& file : ListFiles(bundle.folder)) {
+    text += fmt::format("{}\n{} {}\n", file.name, file.size_bytes, file.modified_ns);
+  }
+  return Sha256Hex(text);
+}
+
+}  // namespace axollama::bundle
