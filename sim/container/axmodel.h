@@ -22,7 +22,14 @@
 namespace axsim::container {
 
 // Numbers of axclrtEngineDataType.
-enum class DataType : int32_t { kNone = 0, kInt8 = 3, kUint8 = 4, kUint32 = 8, kBf16 = 14, kFp32 = 15 };
+enum class DataType : int32_t {
+  kNone = 0,
+  kInt8 = 3,
+  kUint8 = 4,
+  kUint32 = 8,
+  kBf16 = 14,
+  kFp32 = 15
+};
 uint64_t ElementBytes(DataType type);
 
 // One input or output tensor of a shape group.

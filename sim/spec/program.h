@@ -10,7 +10,8 @@
 //   q   [heads * head_dim, hidden]     k, v [kv_heads * head_dim, hidden]
 //   o   [hidden, heads * head_dim]     gate, up [ffn, hidden]     down [hidden, ffn]
 //   optional: q_norm, k_norm f32 [head_dim]; q_bias, k_bias, v_bias f32 [rows];
-//             attn_post_norm, ffn_post_norm f32 [hidden]; rope_factors f32 [rope_dims / 2]
+//             attn_post_norm, ffn_post_norm f32 [hidden]; rope_factors f32 [rope_dims / 2]: the
+//             angle of pair i is divided by rope_factors[i]
 // and of a post model:  norm f32 [hidden]   head [vocab, hidden]
 // A matrix M is int8 with `M.scale` f32 [rows] (value = code * scale of its row), or bfloat16.
 // RoPE pairs are (i, i + rope_dims / 2) ("neox" order): the builder reorders the rows of q and k
@@ -29,7 +30,7 @@ namespace axsim::spec {
 
 inline constexpr std::string_view kProducerName = "axollama-sim";
 inline constexpr std::string_view kOpDomain = "axollama.sim";
-inline constexpr std::string_view kOpType = "decoder";       // op_type of every node
+inline constexpr std::string_view kOpType = "decoder";  // op_type of every node
 inline constexpr std::string_view kProgramAttribute = "axsim_program";
 inline constexpr std::string_view kOutputsAttribute = "axsim_io";  // see Io in container/axmodel.h
 
@@ -53,13 +54,13 @@ struct Program {
   uint32_t context = 0;  // positions that RoPE must reach: KV rows S + 1
   uint32_t rope_dims = 0;
   double rope_theta = 10000.0;
-  float attention_scale = 0.0f;     // factor of q.k; the builder always states it
-  float residual_scale = 1.0f;      // factor of each branch before it is added (Granite, MiniCPM)
-  uint32_t sliding_window = 0;      // positions a row may look back, itself included; 0: all
+  float attention_scale = 0.0f;  // factor of q.k; the builder always states it
+  float residual_scale = 1.0f;   // factor of each branch before it is added (Granite, MiniCPM)
+  uint32_t sliding_window = 0;   // positions a row may look back, itself included; 0: all
   Activation activation = Activation::kSilu;
   bool qk_norm = false;
   bool qkv_bias = false;
-  bool post_norms = false;          // attn_post_norm, ffn_post_norm (Gemma)
+  bool post_norms = false;  // attn_post_norm, ffn_post_norm (Gemma)
 };
 
 // Strict: unknown keys, missing keys, wrong types and sizes out of range are errors.
