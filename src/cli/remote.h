@@ -1,0 +1,53 @@
+// A server as the command line sees it: Ollama's API at one address.
+//
+// Owner: the caller. Threads: one thread makes calls; Interrupt may come from another.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include "base/json.h"
+#include "base/result.h"
+#include "net/client.h"
+
+namespace axollama::cli {
+
+class Remote {
+ public:
+  explicit Remote(std::string address) : address_(std::move(address)) {}
+  // The server named by OLLAMA_HOST. Only http is spoken: https is kInvalid.
+  static Result<std::unique_ptr<Remote>> FromEnvironment();
+
+  const std::string& address() const { return address_; }
+
+  // GET or POST with one JSON answer. An answer with another status than 200 is an error with the
+  // server's own words; no server at the address is kUnavailable and says how to start one.
+  Result<json::Object> Get(std::string_view path);
+  Result<json::Object> Post(std::string_view path, const json::Object& body);
+
+  // POST with one JSON object per line. `on_object` returns an error to end the call. An
+  // {"error":...} line is an error, and so is a stream that ends without `"done":true`.
+  Status Stream(std::string_view path, const json::Object& body,
+                const std::function<Status(const json::Object&)>& on_object);
+
+  // Makes the call under way, and every later one, fail with kCancelled.
+  void Interrupt();
+
+ private:
+  Result<std::unique_ptr<net::ClientCall>> Start(std::string_view method, std::string_view path,
+                                                 std::string body);
+  Result<json::Object> Whole(std::string_view method, std::string_view path, std::string body);
+  Status FailedAnswer(net::ClientCall& call);
+  // While a call is under way Interrupt reaches it through here.
+  void SetCurrent(net::ClientCall* call);
+
+  std::string address_;
+  std::mutex mutex_;
+  net::ClientCall* current_ = nullptr;
+  bool interrupted_ = false;
+};
+
+}  // namespace axollama::cli
