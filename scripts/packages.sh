@@ -27,7 +27,7 @@ fi
 
 packages="g++ cmake ninja-build python3 python3-pip ca-certificates $boost libfmt-dev libspdlog-dev
   libcli11-dev libexpected-dev libprotozero-dev libedit-dev pkg-config unzip"
-[ "$want_tests" = yes ] && packages="$packages libgtest-dev libgmock-dev python3-venv clang-format-19"
+[ "$want_tests" = yes ] && packages="$packages libgtest-dev libgmock-dev python3-venv clang-format-19 git"
 
 # The crates need Rust 1.87: a cargo on the PATH that is new enough is used as it is.
 rust_ok() {
