@@ -1,0 +1,50 @@
+#include "sim/kernels/kernels.h"
+
+#include <cstring>
+
+#include "sim/kernels/scalar/scalar.h"
+#ifdef AXSIM_HAS_AVX2
+#include "sim/kernels/avx2/avx2.h"
+#endif
+
+namespace axsim::kernels {
+namespace {
+
+constexpr size_t kMaxTables = 4;
+
+struct Registry {
+  const Kernels* tables[kMaxTables] = {};
+  const char* names[kMaxTables] = {};
+
+  Registry() {
+    size_t n = 0;
+#ifdef AXSIM_HAS_AVX2
+    // The compiler's check includes that the operating system saves the registers.
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+      tables[n++] = &avx2::kTable;
+#endif
+    tables[n++] = &scalar::kTable;
+    for (size_t i = 0; i < n; ++i) names[i] = tables[i]->name;
+  }
+};
+
+const Registry& TheRegistry() {
+  static const Registry registry;
+  return registry;
+}
+
+}  // namespace
+
+const Kernels* Find(const char* name) {
+  const Registry& registry = TheRegistry();
+  if (std::strcmp(name, "auto") == 0) return registry.tables[0];
+  for (const Kernels* table : registry.tables) {
+    if (table != nullptr && std::strcmp(table->name, name) == 0) return table;
+  }
+  return nullptr;
+}
+
+const char* const* Available() { return TheRegistry().names; }
+
+}  // namespace axsim::kernels

@@ -1,0 +1,22 @@
+// The reference form of the kernels: plain C++, the definition that every other ISA must equal bit
+// for bit, and what CPUs without a folder of their own run.
+#pragma once
+
+#include "sim/kernels/kernels.h"
+
+namespace axsim::kernels::scalar {
+
+extern const Kernels kTable;
+
+void Quantize(const float* x, size_t cols, int16_t* codes, float* scales);
+void S8Matmul(const S8Matrix& w, const QuantizedRows& x, float* y, size_t y_stride, void* panel);
+void Bf16Matmul(const Bf16Matrix& w, const FloatRows& x, float* y, size_t y_stride, void* panel);
+void RmsNorm(const float* x, const float* weight, size_t n, float eps, float* out);
+void Scores(const float* q, size_t heads, const uint16_t* k, size_t k_stride, size_t rows,
+            size_t dim, float scale, float* out, size_t out_stride);
+float Softmax(float* s, size_t n);
+void Mix(const float* p, size_t p_stride, size_t heads, const uint16_t* v, size_t v_stride,
+         size_t rows, size_t dim, float* out);
+void Activate(Gate kind, float* gate, const float* up, size_t n);
+
+}  // namespace axsim::kernels::scalar
