@@ -13,6 +13,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -27,6 +28,13 @@ std::string_view BackendName(Backend backend);
 // supported yet.
 Result<Backend> ParseBackend(std::string_view word);
 
+// kAuto becomes kSim for a simulator bundle and kAxcl for any other; a named backend stays.
+Backend ChooseBackend(Backend wanted, bool simulator_bundle);
+
+// kInvalid when a bundle compiled for one side would run on the other: NPU files on the simulated
+// card, or simulator files on the NPU. `actual` is an open device's backend().
+Status CheckFits(Backend actual, bool simulator_bundle);
+
 // A device address. Interior addresses (base + offset) are good for copies and bindings.
 struct Address {
   uint64_t value = 0;
@@ -34,14 +42,14 @@ struct Address {
 };
 
 struct Card {
-  int32_t id = 0;       // the library's id; may change after a reset
-  uint64_t uid = 0;     // stays; names the card's lease. 0 until properties were read
+  int32_t id = 0;    // the library's id; may change after a reset
+  uint64_t uid = 0;  // stays; names the card's lease. 0 until properties were read
 };
 
 struct Properties {
   uint64_t uid = 0;
   std::string firmware;
-  std::string pci;                 // "0000:01:00.0"
+  std::string pci;  // "0000:01:00.0"
   double temperature_c = 0;
   uint64_t cmm_total_bytes = 0;
   uint64_t cmm_free_bytes = 0;
@@ -63,7 +71,8 @@ struct GroupInfo {
   std::vector<TensorInfo> outputs;
 };
 
-// Bound buffers for one group of one model. Binding is local to the host and cheap.
+// Bound buffers for one group of one model. Binding is local to the host and cheap. Must be gone
+// before its LoadedModel is.
 class Io {
  public:
   virtual ~Io() = default;
@@ -85,27 +94,31 @@ class Device {
  public:
   struct Options {
     Backend backend = Backend::kAuto;
-    std::optional<int32_t> id;       // default: the first of the list
+    std::optional<int32_t> id;  // default: the first of the list
     // "axollama-sim" in a bundle means the simulated card: decides kAuto. See ChooseBackend.
     bool simulator_bundle = false;
   };
 
-  // Opens the library, initialises it, selects a card and starts its engine.
+  // Opens the library, initialises it and selects a card. The card itself is taken and its engine
+  // started by the first BindThread, so that listing, properties and a reboot also work on a card
+  // whose engine does not start any more. Library: AXOLLAMA_AXCL_LIB, else for kSim the one beside
+  // the program, for kAxcl libaxcl_rt.so of the system.
   static Result<std::unique_ptr<Device>> Open(const Options& options);
   virtual ~Device() = default;  // releases everything in the vendor's order
 
-  virtual Backend backend() const = 0;          // kSim whenever the library is ours
+  virtual Backend backend() const = 0;           // kSim whenever the library is ours
   virtual std::string_view library() const = 0;  // path of the library
   virtual const Card& card() const = 0;
   // Cards in the library's order.
   virtual Result<std::vector<Card>> ListCards() = 0;
 
-  // Makes the calling thread the device's thread.
+  // Makes the calling thread the device's thread; the first call starts the card's engine.
   virtual Status BindThread() = 0;
 
   // Slow on a real card (remote shell commands) and unbinds the calling thread: only in the warden
   // and before a load, followed by BindThread.
   virtual Result<Properties> ReadProperties(int32_t id) = 0;
+  // What this Device held on that card is gone afterwards; open a new one.
   virtual Status Reboot(int32_t id) = 0;
 
   // A failed allocation is kNoMemory and names the size.

@@ -1,0 +1,15 @@
+// AXCL error codes in words: what the code means and what the user can do about it.
+// Threads: plain functions.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace axollama::device::axcl {
+
+// `axclrtEngineExecute failed with 0x8030070C (…): …`. `detail` says with what, and may be empty.
+Error Describe(std::string_view symbol, int32_t code, std::string_view detail = "");
+
+}  // namespace axollama::device::axcl
