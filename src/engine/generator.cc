@@ -1,0 +1,183 @@
+#include "engine/generator.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/clock.h"
+
+namespace axollama::engine {
+namespace {
+
+double Milliseconds(int64_t from_ns, int64_t to_ns) {
+  return static_cast<double>(to_ns - from_ns) / 1e6;
+}
+
+// Holds the card's gate for the length of a request.
+class GateHold {
+ public:
+  explicit GateHold(device::CardGate* gate) : gate_(gate) {}
+  ~GateHold() {
+    if (gate_ != nullptr) gate_->Leave();
+  }
+  GateHold(const GateHold&) = delete;
+  GateHold& operator=(const GateHold&) = delete;
+
+ private:
+  device::CardGate* gate_;
+};
+
+}  // namespace
+
+Status CheckRequest(const Request& request, const npu::Limits& limits) {
+  if (request.tokens.empty()) return Fail(ErrorKind::kInvalid, "the prompt is empty");
+  if (request.tokens.size() >= limits.context_tokens) {
+    return Fail(ErrorKind::kTooLong,
+                "the prompt is too long: it has " + std::to_string(request.tokens.size()) +
+                    " tokens, and the context holds " + std::to_string(limits.context_tokens) +
+                    " with the answer");
+  }
+  for (const int32_t token : request.tokens) {
+    if (token < 0 || static_cast<uint32_t>(token) >= limits.vocab) {
+      return Fail(ErrorKind::kInvalid, "the prompt has token " + std::to_string(token) +
+                                           ", and the model knows 0 to " +
+                                           std::to_string(limits.vocab - 1));
+    }
+  }
+  return {};
+}
+
+Generator::Generator(npu::Model& model, GeneratorOptions options)
+    : model_(model),
+      options_(std::move(options)),
+      sampler_(model.limits().vocab, model.limits().context_tokens) {
+  rows_.reserve(model.limits().context_tokens);
+}
+
+Outcome Generator::Run(const Request& request, const npu::StopCheck& stop, PieceSink& sink) {
+  Outcome outcome;
+  outcome.status = CheckRequest(request, model_.limits());
+  if (outcome.status) outcome.status = RunChecked(request, stop, sink, &outcome);
+  // What a failed call left in the cache is unknown. A stop leaves the rows before it.
+  if (!outcome.status && outcome.status.error().kind != ErrorKind::kCancelled) rows_.clear();
+  outcome.tokens_cached = static_cast<uint32_t>(rows_.size());
+  return outcome;
+}
+
+Status Generator::RunChecked(const Request& request, const npu::StopCheck& stop, PieceSink& sink,
+                             Outcome* outcome) {
+  // Waiting for another process's load is no hang of this one: it counts as progress.
+  const npu::StopCheck waiting = [this, &stop] {
+    if (options_.progress != nullptr) {
+      options_.progress->page().last_progress_ns.store(MonotonicNs(), std::memory_order_relaxed);
+    }
+    return stop();
+  };
+  if (options_.gate != nullptr) AX_RETURN_IF_ERROR(options_.gate->Enter(waiting));
+  const GateHold hold(options_.gate);
+
+  const std::span<const int32_t> tokens(request.tokens);
+  size_t common = 0;
+  if (request.reuse_prefix) {
+    const size_t most = std::min(rows_.size(), tokens.size() - 1);
+    while (common < most && rows_[common] == tokens[common]) ++common;
+  }
+  rows_.resize(common);
+
+  Timings& timings = outcome->timings;
+  timings.cache_n = static_cast<uint32_t>(common);
+  const int64_t start_ns = MonotonicNs();
+  AX_RETURN_IF_ERROR(ComputePrompt(tokens, common, stop));
+  const int64_t prompt_ns = MonotonicNs();
+  timings.prompt_n = static_cast<uint32_t>(tokens.size() - common);
+  timings.prompt_ms = Milliseconds(start_ns, prompt_ns);
+
+  sampler_.Start(
+      request.sampling, tokens,
+      request.ignore_eos ? std::span<const int32_t>(options_.eos_ids) : std::span<const int32_t>());
+  matcher_.Start(request.stop);
+  utf8_ = text::Utf8Stream();
+  const Status answered = Answer(request, waiting, sink, outcome);
+  timings.predicted_ms = Milliseconds(prompt_ns, MonotonicNs());
+  return answered;
+}
+
+Status Generator::ComputePrompt(std::span<const int32_t> tokens, size_t history,
+                                const npu::StopCheck& stop) {
+  const size_t reach = std::min<size_t>(tokens.size(), model_.limits().max_prompt_tokens);
+  if (tokens.size() - history > 1 && history < reach) {
+    const std::span<const int32_t> part = tokens.subspan(history, reach - history);
+    AX_RETURN_IF_ERROR(model_.Prefill(part, static_cast<uint32_t>(history), stop));
+    rows_.insert(rows_.end(), part.begin(), part.end());
+  }
+  while (rows_.size() < tokens.size()) {
+    if (stop()) return Fail(ErrorKind::kCancelled, "the request was cancelled");
+    const int32_t token = tokens[rows_.size()];
+    AX_RETURN_IF_ERROR(model_.Decode(token, static_cast<uint32_t>(rows_.size())));
+    rows_.push_back(token);
+  }
+  return {};
+}
+
+Status Generator::Answer(const Request& request, const npu::StopCheck& stop, PieceSink& sink,
+                         Outcome* outcome) {
+  outcome->stop = StopType::kLimit;
+  if (request.max_tokens == 0) return {};
+  uint32_t& predicted = outcome->timings.predicted_n;
+  for (;;) {
+    AX_ASSIGN_OR_RETURN(const int32_t token, sampler_.Sample(model_.logits()));
+    ++predicted;
+    if (IsEnd(request, token, outcome)) break;
+    sampler_.Accept(token);
+    if (Show(request, token, sink, outcome)) return {};
+    const bool enough = request.max_tokens > 0 && predicted >= request.max_tokens;
+    if (enough || rows_.size() + 1 >= model_.limits().context_tokens) break;
+
+    if (stop()) return Fail(ErrorKind::kCancelled, "the request was cancelled");
+    if (options_.gate != nullptr) AX_RETURN_IF_ERROR(options_.gate->Yield(stop));
+    AX_RETURN_IF_ERROR(model_.Decode(token, static_cast<uint32_t>(rows_.size())));
+    rows_.push_back(token);
+  }
+  ShowCharacters(matcher_.Flush(), true, sink);
+  return {};
+}
+
+// Whether the token ends the answer without being a part of it.
+bool Generator::IsEnd(const Request& request, int32_t token, Outcome* outcome) const {
+  const std::vector<int32_t>& eos = options_.eos_ids;
+  if (std::find(eos.begin(), eos.end(), token) != eos.end()) {
+    outcome->stop = StopType::kEos;
+    return true;
+  }
+  for (const auto& [id, word] : request.stop_tokens) {
+    if (id != token) continue;
+    outcome->stop = StopType::kWord;
+    outcome->stopping_word = request.stop[word];
+    return true;
+  }
+  return false;
+}
+
+// Hands the token and the text that is certain by now on; true when a stop string was found.
+bool Generator::Show(const Request& request, int32_t token, PieceSink& sink, Outcome* outcome) {
+  sink.OnToken(token);
+  if (options_.tokenizer == nullptr) return false;
+  // A model's vocabulary may be padded beyond the tokenizer's: such an id has no text.
+  if (static_cast<uint32_t>(token) >= options_.tokenizer->vocab_size()) return false;
+  const Result<std::string_view> bytes = options_.tokenizer->TokenBytes(token, false);
+  if (!bytes || bytes->empty()) return false;
+  const std::string_view certain = matcher_.Feed(*bytes);
+  ShowCharacters(certain, matcher_.match().has_value(), sink);
+  if (!matcher_.match()) return false;
+  outcome->stop = StopType::kWord;
+  outcome->stopping_word = request.stop[*matcher_.match()];
+  return true;
+}
+
+void Generator::ShowCharacters(std::string_view bytes, bool last, PieceSink& sink) {
+  text_.clear();
+  utf8_.Push(bytes, &text_);
+  if (last) utf8_.Flush(&text_);
+  if (!text_.empty()) sink.OnText(text_);
+}
+
+}  // namespace axollama::engine

@@ -1,0 +1,76 @@
+// One sequence on one model: prompt, sampling, text. The loop that runs per token.
+//
+// Reuses the longest common prefix of the new prompt and what is in the model's cache, and always
+// computes at least the prompt's last token. A prompt is computed by prefill as far as the model's
+// prefill reaches, and token by token from there. prompt and answer together never exceed the
+// context: the answer ends with kLimit, nothing is dropped.
+// Owner: the engine, or a program that measures; model, tokenizer, gate and progress must outlive
+// it. Threads: one, the model's. Nothing is allocated on the heap per token.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/progress.h"
+#include "device/gate.h"
+#include "engine/request.h"
+#include "engine/sampler.h"
+#include "engine/stop_matcher.h"
+#include "npu/model.h"
+#include "text/tokenizer.h"
+#include "text/utf8_stream.h"
+
+namespace axollama::engine {
+
+// Where an answer goes, on the generator's thread; must not block for long.
+class PieceSink {
+ public:
+  virtual ~PieceSink() = default;
+  // A token was chosen that is no end of the answer. Its text may come later, with others, or
+  // never (a stop string cuts it).
+  virtual void OnToken(int32_t id) = 0;
+  // Whole UTF-8 characters, never empty.
+  virtual void OnText(std::string_view text) = 0;
+};
+
+struct GeneratorOptions {
+  const text::Tokenizer* tokenizer = nullptr;  // null: tokens only, no text
+  std::vector<int32_t> eos_ids;
+  device::CardGate* gate = nullptr;  // entered while a request runs
+  Progress* progress = nullptr;      // touched while the gate makes it wait
+};
+
+// What Run would refuse: no token, an id outside the vocabulary (kInvalid), a prompt that does not
+// leave room for one more token (kTooLong, with both numbers).
+Status CheckRequest(const Request& request, const npu::Limits& limits);
+
+class Generator {
+ public:
+  Generator(npu::Model& model, GeneratorOptions options);
+
+  // `stop` is asked at least once a token; true ends with kCancelled.
+  Outcome Run(const Request& request, const npu::StopCheck& stop, PieceSink& sink);
+
+ private:
+  Status RunChecked(const Request& request, const npu::StopCheck& stop, PieceSink& sink,
+                    Outcome* outcome);
+  Status ComputePrompt(std::span<const int32_t> tokens, size_t history, const npu::StopCheck& stop);
+  Status Answer(const Request& request, const npu::StopCheck& stop, PieceSink& sink,
+                Outcome* outcome);
+  bool IsEnd(const Request& request, int32_t token, Outcome* outcome) const;
+  bool Show(const Request& request, int32_t token, PieceSink& sink, Outcome* outcome);
+  void ShowCharacters(std::string_view bytes, bool last, PieceSink& sink);
+
+  npu::Model& model_;
+  const GeneratorOptions options_;
+  Sampler sampler_;
+  StopMatcher matcher_;
+  text::Utf8Stream utf8_;
+  std::string text_;           // whole characters on their way to the sink
+  std::vector<int32_t> rows_;  // the tokens whose K and V are in the cache
+};
+
+}  // namespace axollama::engine

@@ -1,0 +1,57 @@
+// What the engine is asked to generate, and what came of it. Plain values.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+
+namespace axollama::engine {
+
+// Applied in llama.cpp's order: penalties, top_k, top_p, min_p, temperature. The defaults leave
+// the distribution as it is, except that the temperature is Ollama's.
+struct SamplingOptions {
+  float temperature = 0.8f;  // 0 or less: the likeliest token, the lowest id on ties
+  int32_t top_k = 40;        // 0 or less: all
+  float top_p = 0.9f;        // 1 or more: all; the likeliest token always stays
+  float min_p = 0.0f;        // 0: all
+  float repeat_penalty = 1.0f;
+  int32_t repeat_last_n = 64;  // tokens looked back at, prompt included; 0: none, -1: the context
+  float presence_penalty = 0.0f;
+  float frequency_penalty = 0.0f;
+  int64_t seed = -1;  // -1: another one each time
+};
+
+struct Request {
+  std::vector<int32_t> tokens;  // the prompt
+  SamplingOptions sampling;
+  int64_t max_tokens = -1;        // -1: until the context is full; 0: compute the prompt only
+  std::vector<std::string> stop;  // strings that end the text and are no part of it; "" is ignored
+  // A special token gives no text, so its spelling in `stop` is found by its id: (id, index in
+  // stop).
+  std::vector<std::pair<int32_t, uint32_t>> stop_tokens;
+  bool reuse_prefix = true;  // of what is in the cache from before
+  bool ignore_eos = false;   // such tokens are never chosen
+};
+
+enum class StopType { kEos, kWord, kLimit };
+
+struct Timings {
+  uint32_t cache_n = 0;      // prompt tokens found in the cache
+  uint32_t prompt_n = 0;     // prompt tokens computed
+  double prompt_ms = 0;      // until the prompt's last logits
+  uint32_t predicted_n = 0;  // tokens chosen, the one that ended the answer included
+  double predicted_ms = 0;   // from there to the end
+};
+
+struct Outcome {
+  Status status;  // an error, or how it ended:
+  StopType stop = StopType::kLimit;
+  std::string stopping_word;
+  uint32_t tokens_cached = 0;  // tokens of this sequence whose K and V are in the cache now
+  Timings timings;
+};
+
+}  // namespace axollama::engine

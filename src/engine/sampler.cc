@@ -1,0 +1,211 @@
+#include "engine/sampler.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+
+namespace axollama::engine {
+namespace {
+
+constexpr float kNever = -std::numeric_limits<float>::infinity();
+
+}  // namespace
+
+double ExpOfNegative(double x) {
+  if (!(x > -700.0)) return 0.0;  // also for NaN and -infinity
+  // x = n ln 2 + r with |r| <= ln 2 / 2. Adding 1.5 * 2^52 rounds to an integer in the low bits.
+  constexpr double kRound = 6755399441055744.0;
+  constexpr double kLog2E = 1.4426950408889634;
+  constexpr double kLn2High = 0.6931471803691238, kLn2Low = 1.9082149292705877e-10;
+  const double rounded = x * kLog2E + kRound;
+  const double n = rounded - kRound;
+  const double r = (x - n * kLn2High) - n * kLn2Low;
+  // Taylor's series up to r^9 / 9!; the next term is below 1e-11.
+  constexpr double kTerms[] = {1.0 / 362880, 1.0 / 40320, 1.0 / 5040, 1.0 / 720, 1.0 / 120,
+                               1.0 / 24,     1.0 / 6,     0.5,        1.0,       1.0};
+  double sum = 0.0;
+  for (const double term : kTerms) sum = sum * r + term;
+  const int64_t exponent = static_cast<int64_t>(n);
+  return sum * std::bit_cast<double>(static_cast<uint64_t>(exponent + 1023) << 52);
+}
+
+Sampler::Sampler(uint32_t vocab, uint32_t context_tokens)
+    : context_tokens_(context_tokens),
+      logits_(vocab),
+      candidates_(vocab),
+      window_(context_tokens),
+      uses_(vocab),
+      visited_(vocab) {}
+
+void Sampler::Start(const SamplingOptions& options, std::span<const int32_t> history,
+                    std::span<const int32_t> banned) {
+  options_ = options;
+  random_ = Random(static_cast<uint64_t>(options.seed));
+  banned_.assign(banned.begin(), banned.end());
+  penalise_ = options.repeat_penalty != 1.0f || options.presence_penalty != 0.0f ||
+              options.frequency_penalty != 0.0f;
+  window_limit_ =
+      options.repeat_last_n < 0
+          ? context_tokens_
+          : std::min<size_t>(static_cast<size_t>(options.repeat_last_n), context_tokens_);
+  window_size_ = window_next_ = 0;
+  std::fill(uses_.begin(), uses_.end(), 0u);
+  const size_t skip = history.size() > window_limit_ ? history.size() - window_limit_ : 0;
+  for (const int32_t token : history.subspan(skip)) Accept(token);
+}
+
+void Sampler::Accept(int32_t token) {
+  if (!penalise_ || window_limit_ == 0) return;
+  if (window_size_ == window_limit_) {
+    --uses_[static_cast<size_t>(window_[window_next_])];
+  } else {
+    ++window_size_;
+  }
+  window_[window_next_] = token;
+  window_next_ = (window_next_ + 1) % window_limit_;
+  ++uses_[static_cast<size_t>(token)];
+}
+
+void Sampler::ApplyPenalties() {
+  if (++step_ == 0) {  // wrapped: no old mark may look like this step's
+    std::fill(visited_.begin(), visited_.end(), 0u);
+    step_ = 1;
+  }
+  for (size_t i = 0; i < window_size_; ++i) {
+    const size_t id = static_cast<size_t>(window_[i]);
+    if (visited_[id] == step_) continue;
+    visited_[id] = step_;
+    float& logit = logits_[id];
+    logit = logit <= 0 ? logit * options_.repeat_penalty : logit / options_.repeat_penalty;
+    logit -= static_cast<float>(uses_[id]) * options_.frequency_penalty;
+    logit -= options_.presence_penalty;
+  }
+}
+
+Result<int32_t> Sampler::Sample(std::span<const float> logits) {
+  if (logits.size() != logits_.size()) {
+    return Fail(ErrorKind::kInternal, "the model gave " + std::to_string(logits.size()) +
+                                          " logits instead of " + std::to_string(logits_.size()));
+  }
+  std::copy(logits.begin(), logits.end(), logits_.begin());
+  if (penalise_) ApplyPenalties();
+  for (const int32_t id : banned_) logits_[static_cast<size_t>(id)] = kNever;
+
+  if (options_.temperature <= 0) {
+    int32_t best = -1;
+    float best_logit = kNever;
+    for (size_t id = 0; id < logits_.size(); ++id) {
+      if (logits_[id] > best_logit) {
+        best_logit = logits_[id];
+        best = static_cast<int32_t>(id);
+      }
+    }
+    if (best >= 0 && std::isfinite(best_logit)) return best;
+    return Fail(ErrorKind::kDevice, "the device returned no finite logit");
+  }
+
+  const bool some = options_.top_k > 0 && static_cast<size_t>(options_.top_k) < logits_.size();
+  SelectTop(some ? static_cast<size_t>(options_.top_k) : logits_.size());
+  if (count_ == 0 || !std::isfinite(candidates_[0].logit)) {
+    return Fail(ErrorKind::kDevice, "the device returned no finite logit");
+  }
+  CutTopP();
+  CutMinP();
+  return Draw();
+}
+
+// Fills candidates_ with the `count` likeliest tokens, in order; with all of them (the likeliest
+// first, the others in order of id) when there are not more than that.
+void Sampler::SelectTop(size_t count) {
+  count_ = 0;
+  if (count >= logits_.size()) {
+    for (size_t id = 0; id < logits_.size(); ++id) {
+      if (logits_[id] > kNever) candidates_[count_++] = {logits_[id], static_cast<int32_t>(id)};
+    }
+    const auto end = candidates_.begin() + static_cast<std::ptrdiff_t>(count_);
+    const auto best = std::min_element(candidates_.begin(), end, Before);
+    if (best != end) std::rotate(candidates_.begin(), best, best + 1);
+    sorted_ = std::min<size_t>(count_, 1);
+    return;
+  }
+  // A heap of the best so far with the worst of them on top. Ids ascend, so an equal logit never
+  // displaces an earlier one.
+  const auto begin = candidates_.begin();
+  for (size_t id = 0; id < logits_.size(); ++id) {
+    const float logit = logits_[id];
+    if (count_ == count) {
+      if (!(logit > candidates_[0].logit)) continue;
+      std::pop_heap(begin, begin + static_cast<std::ptrdiff_t>(count_), Before);
+      candidates_[count_ - 1] = {logit, static_cast<int32_t>(id)};
+    } else {
+      if (!(logit > kNever)) continue;
+      candidates_[count_++] = {logit, static_cast<int32_t>(id)};
+    }
+    std::push_heap(begin, begin + static_cast<std::ptrdiff_t>(count_), Before);
+  }
+  std::sort_heap(begin, begin + static_cast<std::ptrdiff_t>(count_), Before);
+  sorted_ = count_;
+}
+
+// Keeps the shortest run of likeliest tokens whose probabilities reach top_p.
+void Sampler::CutTopP() {
+  if (options_.top_p >= 1.0f) return;
+  const float max = candidates_[0].logit;
+  double total = 0;
+  for (size_t i = 0; i < count_; ++i) {
+    total += ExpOfNegative(static_cast<double>(candidates_[i].logit) - max);
+  }
+  const double wanted = static_cast<double>(options_.top_p) * total;
+  double reached = 0;
+  size_t kept = 0;
+  size_t block = 128;  // put in order at a time: the run is short for all but flat distributions
+  while (kept < count_) {
+    if (kept == sorted_) {
+      const auto from = candidates_.begin() + static_cast<std::ptrdiff_t>(sorted_);
+      const auto end = candidates_.begin() + static_cast<std::ptrdiff_t>(count_);
+      const size_t next = std::min(count_, sorted_ + block);
+      const auto middle = candidates_.begin() + static_cast<std::ptrdiff_t>(next);
+      if (middle != end) std::nth_element(from, middle, end, Before);
+      std::sort(from, middle, Before);
+      sorted_ = next;
+      block *= 4;
+    }
+    reached += ExpOfNegative(static_cast<double>(candidates_[kept].logit) - max);
+    ++kept;
+    if (reached >= wanted) break;
+  }
+  count_ = kept;
+}
+
+void Sampler::CutMinP() {
+  if (options_.min_p <= 0) return;
+  const double max = candidates_[0].logit;
+  const double least = static_cast<double>(options_.min_p);
+  size_t kept = 1;  // the likeliest always stays
+  for (size_t i = 1; i < count_; ++i) {
+    if (ExpOfNegative(static_cast<double>(candidates_[i].logit) - max) >= least) {
+      candidates_[kept++] = candidates_[i];
+    }
+  }
+  count_ = kept;
+}
+
+int32_t Sampler::Draw() {
+  const double max = candidates_[0].logit;
+  const double temperature = static_cast<double>(options_.temperature);
+  auto weight = [&](size_t i) {
+    return ExpOfNegative((static_cast<double>(candidates_[i].logit) - max) / temperature);
+  };
+  double total = 0;
+  for (size_t i = 0; i < count_; ++i) total += weight(i);
+  const double wanted = random_.Uniform() * total;
+  double reached = 0;
+  for (size_t i = 0; i + 1 < count_; ++i) {
+    reached += weight(i);
+    if (wanted < reached) return candidates_[i].id;
+  }
+  return candidates_[count_ - 1].id;
+}
+
+}  // namespace axollama::engine
