@@ -1,0 +1,77 @@
+// The C ABI of rust/textkit: tokenizers and chat templates of Hugging Face's and Jinja's kind.
+//
+// Owner: what *_new and *_compile return is the caller's until *_free; buffers that a call fills
+// are the caller's until textkit_*_free. Strings are length-delimited UTF-8, never NUL-terminated.
+// Threads: const calls on one object from any thread.
+// Errors: a call returns TEXTKIT_OK, or fills `error` with one line and returns why. Nothing
+// unwinds out of these functions and nothing is printed.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+  TEXTKIT_OK = 0,
+  TEXTKIT_INVALID = 1,  // the caller's text, file or template is wrong
+  TEXTKIT_BUG = 2,      // the library below panicked; the object may still be used
+};
+
+typedef struct textkit_bytes {
+  uint8_t* data;
+  size_t size;
+  size_t capacity;
+} textkit_bytes;
+
+typedef struct textkit_ids {
+  uint32_t* data;
+  size_t size;
+  size_t capacity;
+} textkit_ids;
+
+void textkit_bytes_free(textkit_bytes* bytes);
+void textkit_ids_free(textkit_ids* ids);
+
+typedef struct textkit_tokenizer textkit_tokenizer;
+
+// From the text of a tokenizer.json.
+int32_t textkit_tokenizer_new(const uint8_t* json, size_t size, textkit_tokenizer** out,
+                              textkit_bytes* error);
+void textkit_tokenizer_free(textkit_tokenizer* tokenizer);
+int32_t textkit_tokenizer_encode(const textkit_tokenizer* tokenizer, const uint8_t* text,
+                                 size_t size, int32_t add_special, int32_t parse_special,
+                                 textkit_ids* out, textkit_bytes* error);
+// The id of a token by its name in the vocabulary, -1 if there is none.
+int64_t textkit_tokenizer_id(const textkit_tokenizer* tokenizer, const uint8_t* token, size_t size);
+
+enum {
+  TEXTKIT_TOKEN_EXISTS = 1,
+  TEXTKIT_TOKEN_SPECIAL = 2,
+};
+
+// What each token adds to the text. The pointers live as long as the tokenizer.
+typedef struct textkit_vocab {
+  uint32_t size;            // highest id + 1
+  const uint32_t* offsets;  // [size + 1] into bytes
+  const uint8_t* bytes;
+  const uint8_t* flags;         // [size] TEXTKIT_TOKEN_*
+  int32_t strip_leading_space;  // the decoder drops one space at the start of a text
+} textkit_vocab;
+
+void textkit_tokenizer_vocab(const textkit_tokenizer* tokenizer, textkit_vocab* out);
+
+typedef struct textkit_template textkit_template;
+
+int32_t textkit_template_compile(const uint8_t* source, size_t size, textkit_template** out,
+                                 textkit_bytes* error);
+void textkit_template_free(textkit_template* chat_template);
+// `context` is a JSON object.
+int32_t textkit_template_render(const textkit_template* chat_template, const uint8_t* context,
+                                size_t size, textkit_bytes* out, textkit_bytes* error);
+
+#ifdef __cplusplus
+}
+#endif
