@@ -1,0 +1,129 @@
+#include "sim/build/build_main.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <atomic>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "sim/build/builder.h"
+
+namespace axsim::build {
+namespace {
+
+constexpr int kFailed = 1, kUsage = 2, kInterrupted = 130;
+
+std::atomic<bool> interrupted = false;
+static_assert(std::atomic<bool>::is_always_lock_free, "the signal handler stores it");
+
+void CatchSignals() {
+  struct sigaction action = {};
+  action.sa_handler = [](int) { interrupted = true; };
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) sigaction(number, &action, nullptr);
+  // A reader of our progress that has gone must not end the build in the middle.
+  action.sa_handler = SIG_IGN;
+  sigaction(SIGPIPE, &action, nullptr);
+}
+
+// A bar on a terminal, else a line per tenth.
+class ProgressPrinter {
+ public:
+  void Show(uint64_t done, uint64_t total) {
+    const int percent = static_cast<int>(done * 100 / total);
+    if (percent == shown_ || (!terminal_ && percent < shown_ + 10)) return;
+    shown_ = terminal_ ? percent : percent / 10 * 10;
+    if (terminal_) {
+      const int full = percent * kWidth / 100;
+      fmt::print(stderr, "\rbuilding [{:#>{}}{:.>{}}] {:3} %", "", full, "", kWidth - full,
+                 percent);
+    } else {
+      fmt::print(stderr, "building: {} %\n", shown_);
+    }
+    fflush(stderr);
+  }
+  void End() {
+    if (terminal_ && shown_ > 0) fmt::print(stderr, "\r\x1b[K");
+    fflush(stderr);
+  }
+
+ private:
+  static constexpr int kWidth = 40;
+  const bool terminal_ = isatty(STDERR_FILENO) == 1;
+  int shown_ = 0;
+};
+
+int Usage(std::string_view what) {
+  fmt::print(stderr, "error: {} (axollama-sim build --help lists the options)\n", what);
+  return kUsage;
+}
+
+// One line, also where CLI11 makes several.
+std::string OneLine(std::string text) {
+  for (char& c : text) c = c == '\n' ? ' ' : c;
+  while (!text.empty() && text.back() == ' ') text.pop_back();
+  return text;
+}
+
+}  // namespace
+
+int BuildMain(int argc, char** argv) {
+  BuildOptions options;
+  std::string weights = "s8";
+  std::vector<uint32_t> ladder;
+  CLI::App app{"Makes a bundle for the simulated card from a GGUF file", "axollama-sim build"};
+  app.add_option("SRC", options.source, "GGUF file (F32, F16, BF16, Q8_0, Q4_0, Q4_1)")->required();
+  app.add_option("OUT", options.out, "folder to make")->required();
+  app.add_option("--weights", weights, "s8 or bf16")
+      ->check(CLI::IsMember({"s8", "bf16"}))
+      ->capture_default_str();
+  app.add_option("--context", options.context_tokens, "positions the model can hold")
+      ->capture_default_str();
+  app.add_option("--prefill-len", options.chunk_tokens, "rows of a prefill chunk")
+      ->capture_default_str();
+  CLI::Option* ladder_option =
+      app.add_option("--ladder", ladder,
+                     "histories of the prefill groups, as 0,128,256 (default: every multiple of "
+                     "the chunk below the context)")
+          ->delimiter(',');
+  app.add_flag("--force", options.force, "replace an earlier bundle in OUT");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    fmt::print("{}", app.help());
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    return Usage(OneLine(error.what()));
+  }
+  if (weights == "bf16") options.weights = spec::WeightType::kBf16;
+  if (ladder_option->count() > 0) options.ladder = ladder;
+  if (const auto status = CheckOptions(options); !status) return Usage(status.error().message);
+
+  CatchSignals();
+  const int64_t start_ns = axollama::MonotonicNs();
+  ProgressPrinter printer;
+  const auto report = Build(
+      options, [] { return interrupted.load(); },
+      [&](uint64_t done, uint64_t total) { printer.Show(done, total); });
+  printer.End();
+  if (!report) {
+    if (report.error().kind == axollama::ErrorKind::kCancelled) {
+      fmt::print(stderr, "interrupted: nothing was left in {}\n", options.out.string());
+      return kInterrupted;
+    }
+    fmt::print(stderr, "error: {}\n", OneLine(report.error().message));
+    return kFailed;
+  }
+  fmt::print("{}: {}, {} layers, {:.1f} million weights as {}, context {}, {:.0f} MB, {:.1f} s\n",
+             options.out.string(), report->model_type, report->layers,
+             static_cast<double>(report->parameters) / 1e6, weights, options.context_tokens,
+             static_cast<double>(report->size_bytes) / 1e6,
+             static_cast<double>(axollama::MonotonicNs() - start_ns) / 1e9);
+  return 0;
+}
+
+}  // namespace axsim::build

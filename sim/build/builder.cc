@@ -1,0 +1,343 @@
+#include "sim/build/builder.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <mutex>
+#include <thread>
+
+#include "base/bf16.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "sim/build/dequantise.h"
+#include "sim/build/description.h"
+#include "sim/build/gguf.h"
+#include "sim/build/output_folder.h"
+#include "sim/build/tokenizer_json.h"
+#include "sim/build/weights.h"
+#include "sim/container/axmodel.h"
+
+namespace axsim::build {
+namespace {
+
+namespace fs = std::filesystem;
+namespace json = axollama::json;
+using axollama::ErrorKind;
+using axollama::Fail;
+using axollama::Result;
+using axollama::Status;
+using container::DataType;
+
+constexpr uint32_t kMaxContext = 1u << 20;
+constexpr size_t kMaxLadder = 1024;
+constexpr size_t kThreads = 2;
+constexpr std::string_view kEmbeddingName = "model.embed_tokens.weight.bfloat16.bin";
+
+std::string_view WeightsName(spec::WeightType weights) {
+  return weights == spec::WeightType::kS8 ? "s8" : "bf16";
+}
+
+std::vector<uint32_t> Ladder(const BuildOptions& options) {
+  if (options.ladder) return *options.ladder;
+  std::vector<uint32_t> ladder;
+  for (uint64_t history = 0; history < options.context_tokens; history += options.chunk_tokens) {
+    ladder.push_back(static_cast<uint32_t>(history));
+  }
+  return ladder;
+}
+
+// Only what an earlier build made, and nothing else, is replaced.
+Status MayReplace(const fs::path& out, bool force) {
+  const auto text = axollama::ReadFile(out / "config.json");
+  const auto config = text ? json::ParseObject(*text, "config.json") : Result<json::Object>();
+  bool ours = false;
+  if (text && config) {
+    const json::Value* mark = json::Find(*config, "axollama");
+    if (mark && mark->is_object()) {
+      const auto producer = json::GetString(mark->get_object(), "producer", "");
+      ours = producer && *producer == spec::kProducerName;
+    }
+  }
+  if (!ours) {
+    return Fail(ErrorKind::kConflict,
+                fmt::format("{} exists and is no bundle of axollama-sim: name another folder",
+                            out.string()));
+  }
+  if (!force) {
+    return Fail(ErrorKind::kConflict, fmt::format("{} exists: --force replaces it", out.string()));
+  }
+  return {};
+}
+
+// The jobs of one build, done by two threads: a file each, the largest first.
+class Job {
+ public:
+  Job(const BuildOptions& options, const Gguf& gguf, Description* description,
+      const fs::path& folder, const std::function<bool()>& stop, const ProgressCallback& progress)
+      : options_(options),
+        gguf_(gguf),
+        d_(*description),
+        folder_(folder),
+        stop_(stop),
+        progress_(progress) {
+    for (FileDescription& layer : d_.layers) Complete(&layer.program);
+    Complete(&d_.post.program);
+    for (const FileDescription& layer : d_.layers) total_ += Values(layer);
+    total_ += Values(d_.post) + uint64_t{d_.vocab} * d_.hidden;
+  }
+
+  Status Run() {
+    const size_t count = d_.layers.size() + 2;
+    const auto work = [&] {
+      for (size_t i = next_++; i < count && !failed_; i = next_++) {
+        Status status = i == 0   ? File(d_.post, PostName())
+                        : i == 1 ? Embedding()
+                                 : File(d_.layers[i - 2], LayerName(i - 2));
+        if (!status) {
+          const std::lock_guard lock(mutex_);
+          if (!failed_.exchange(true)) first_error_ = std::move(status);
+        }
+      }
+    };
+    std::vector<std::thread> threads;
+    for (size_t t = 1; t < kThreads; ++t) threads.emplace_back(work);
+    work();
+    for (std::thread& thread : threads) thread.join();
+    return first_error_;
+  }
+
+  std::string LayerName(size_t i) const {
+    return fmt::format("{}_p{}_l{}_together.axmodel", d_.model_type, options_.chunk_tokens, i);
+  }
+  std::string PostName() const { return fmt::format("{}_post.axmodel", d_.model_type); }
+
+ private:
+  void Complete(spec::Program* program) const {
+    program->weights = options_.weights;
+    program->context = options_.context_tokens;
+  }
+
+  static uint64_t Values(const FileDescription& file) {
+    uint64_t values = 0;
+    for (const WeightRule& rule : file.rules)
+      values += std::max<uint64_t>(rule.rows, 1) * rule.cols;
+    return values;
+  }
+
+  bool Stopped() { return failed_ || stop_(); }
+
+  void Advance(uint64_t values) {
+    const std::lock_guard lock(mutex_);
+    done_ += values;
+    progress_(done_, total_);
+  }
+
+  Status File(const FileDescription& file, const std::string& name) {
+    const spec::Program& program = file.program;
+    const auto groups = program.kind == spec::Kind::kPost
+                            ? container::PostGroups(program)
+                            : container::LayerGroups(program, options_.context_tokens - 1,
+                                                     options_.chunk_tokens, Ladder(options_));
+    AX_ASSIGN_OR_RETURN(container::Writer writer,
+                        container::Writer::Create(folder_ / name, program, groups));
+    const bool s8 = program.weights == spec::WeightType::kS8;
+    for (const WeightRule& rule : file.rules) {
+      if (Stopped()) return Fail(ErrorKind::kCancelled, "interrupted");
+      AX_ASSIGN_OR_RETURN(
+          const Weights weights,
+          MakeWeights(*gguf_.FindTensor(rule.tensor), rule, program, [this] { return Stopped(); }));
+      const auto rows = static_cast<int64_t>(rule.rows), cols = static_cast<int64_t>(rule.cols);
+      if (rule.rows == 0) {
+        AX_RETURN_IF_ERROR(writer.Add(rule.weight, DataType::kFp32, {cols}, weights.data));
+      } else {
+        AX_RETURN_IF_ERROR(writer.Add(rule.weight, s8 ? DataType::kInt8 : DataType::kBf16,
+                                      {rows, cols}, weights.data));
+        if (s8) {
+          AX_RETURN_IF_ERROR(writer.Add(rule.weight + ".scale", DataType::kFp32, {rows},
+                                        std::as_bytes(std::span(weights.scales))));
+        }
+      }
+      Advance(std::max<uint64_t>(rule.rows, 1) * rule.cols);
+    }
+    return writer.Finish();
+  }
+
+  // [vocab, hidden] as raw bf16.
+  Status Embedding() {
+    const fs::path path = folder_ / kEmbeddingName;
+    const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    const auto error = [&] {
+      return Fail(ErrorKind::kIo,
+                  fmt::format("cannot write {}: {}", path.string(), strerror(errno)));
+    };
+    if (fd < 0) return error();
+    const GgufTensor& tensor = *gguf_.FindTensor(d_.embedding);
+    constexpr uint64_t kRowsPerWrite = 512;
+    std::vector<float> row(d_.hidden);
+    std::vector<uint16_t> buffer;
+    Status status;
+    for (uint64_t first = 0; first < d_.vocab && status; first += kRowsPerWrite) {
+      if (Stopped()) status = Fail(ErrorKind::kCancelled, "interrupted");
+      const uint64_t rows = std::min<uint64_t>(kRowsPerWrite, d_.vocab - first);
+      buffer.clear();
+      for (uint64_t r = first; r < first + rows; ++r) {
+        DequantiseRow(tensor, r, row);
+        if (!AllFinite(row)) {
+          status = Fail(
+              ErrorKind::kInvalid,
+              fmt::format("tensor \"{}\" holds NaN or infinity: the file is damaged", tensor.name));
+          break;
+        }
+        for (const float value : row) buffer.push_back(axollama::FloatToBf16(value));
+      }
+      const char* at = reinterpret_cast<const char*>(buffer.data());
+      for (size_t left = status ? buffer.size() * 2 : 0; left > 0;) {
+        const ssize_t n = write(fd, at, left);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) {
+          status = error();
+          break;
+        }
+        at += n;
+        left -= static_cast<size_t>(n);
+      }
+      if (status) Advance(rows * d_.hidden);
+    }
+    if (status && fdatasync(fd) != 0) status = error();
+    if (close(fd) != 0 && status) status = error();
+    return status;
+  }
+
+  const BuildOptions& options_;
+  const Gguf& gguf_;
+  Description& d_;
+  const fs::path folder_;
+  const std::function<bool()>& stop_;
+  const ProgressCallback& progress_;
+  uint64_t total_ = 0;
+  std::atomic<size_t> next_ = 0;
+  std::atomic<bool> failed_ = false;
+  std::mutex mutex_;  // guards what follows, and the callback
+  uint64_t done_ = 0;
+  Status first_error_;
+};
+
+// config.json with the keys of ax-llm, and our own under "axollama".
+std::string Config(const BuildOptions& options, const Gguf& gguf, const Description& d,
+                   const TokenizerFiles& tokenizer, const std::string& post_name) {
+  json::Object config;
+  const auto name = gguf.Text("general.name", gguf.path().stem().string());
+  config["model_name"] = name ? *name : gguf.path().stem().string();
+  config["tokenizer_type"] = "huggingface";
+  config["url_tokenizer_model"] = "tokenizer.json";
+  config["template_filename_axmodel"] =
+      fmt::format("{}_p{}_l%d_together.axmodel", d.model_type, options.chunk_tokens);
+  config["axmodel_num"] = d.layers.size();
+  config["filename_post_axmodel"] = post_name;
+  config["filename_tokens_embed"] = json::String(kEmbeddingName);
+  config["tokens_embed_num"] = d.vocab;
+  config["tokens_embed_size"] = d.hidden;
+  if (tokenizer.bos_id) config["bos_id"] = *tokenizer.bos_id;
+  if (tokenizer.eos_ids.size() == 1) {
+    config["eos_id"] = tokenizer.eos_ids[0];
+  } else if (!tokenizer.eos_ids.empty()) {
+    config["eos_id"] = json::Array(tokenizer.eos_ids.begin(), tokenizer.eos_ids.end());
+  }
+  json::Object ours;
+  ours["producer"] = json::String(spec::kProducerName);
+  ours["version"] = AXOLLAMA_VERSION;
+  ours["weights"] = json::String(WeightsName(options.weights));
+  ours["context"] = options.context_tokens;
+  ours["parameters"] = d.parameters;
+  config["axollama"] = std::move(ours);
+  return json::Write(config) + "\n";
+}
+
+Status SourceIsAFile(const fs::path& source) {
+  std::error_code error;
+  if (fs::is_directory(source, error)) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("{} is a folder: give a GGUF file", source.string()));
+  }
+  return {};
+}
+
+}  // namespace
+
+Status CheckOptions(const BuildOptions& options) {
+  const auto bad = [](std::string text) { return Fail(ErrorKind::kInvalid, std::move(text)); };
+  if (options.context_tokens < 2 || options.context_tokens > kMaxContext) {
+    return bad(
+        fmt::format("--context {} is not within 2 to {}", options.context_tokens, kMaxContext));
+  }
+  if (options.chunk_tokens < 1 || options.chunk_tokens > options.context_tokens) {
+    return bad(fmt::format("--prefill-len {} is not within 1 to the context of {}",
+                           options.chunk_tokens, options.context_tokens));
+  }
+  const std::vector<uint32_t> ladder = Ladder(options);
+  if (ladder.size() > kMaxLadder) {
+    return bad(
+        fmt::format("the ladder has {} steps, more than {}: give --ladder or a larger "
+                    "--prefill-len",
+                    ladder.size(), kMaxLadder));
+  }
+  if (ladder.empty() || ladder[0] != 0) return bad("--ladder must begin with 0");
+  for (size_t i = 1; i < ladder.size(); ++i) {
+    if (ladder[i] <= ladder[i - 1]) return bad("--ladder must rise");
+  }
+  if (ladder.back() >= options.context_tokens) {
+    return bad(fmt::format("--ladder goes to {}, beyond the context of {}", ladder.back(),
+                           options.context_tokens));
+  }
+  return {};
+}
+
+Result<BuildReport> Build(const BuildOptions& options, const std::function<bool()>& stop,
+                          const ProgressCallback& progress) {
+  AX_RETURN_IF_ERROR(CheckOptions(options));
+  AX_RETURN_IF_ERROR(SourceIsAFile(options.source));
+  AX_ASSIGN_OR_RETURN(const Gguf gguf, Gguf::Open(options.source));
+  AX_ASSIGN_OR_RETURN(Description d, Describe(gguf));
+  if (d.trained_context != 0 && options.context_tokens > d.trained_context) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("--context {} is more than the {} that {} was trained for",
+                            options.context_tokens, d.trained_context, options.source.string()));
+  }
+  AX_ASSIGN_OR_RETURN(const TokenizerFiles tokenizer, MakeTokenizer(gguf, d.vocab));
+  AX_ASSIGN_OR_RETURN(OutputFolder folder,
+                      OutputFolder::Create(options.out, [&](const fs::path& out) {
+                        return MayReplace(out, options.force);
+                      }));
+
+  const fs::path& path = folder.path();
+  Job job(options, gguf, &d, path, stop, progress);
+  AX_RETURN_IF_ERROR(job.Run());
+  using axollama::WriteFileAtomically;
+  AX_RETURN_IF_ERROR(WriteFileAtomically(path / "tokenizer.json", tokenizer.tokenizer_json));
+  AX_RETURN_IF_ERROR(
+      WriteFileAtomically(path / "tokenizer_config.json", tokenizer.tokenizer_config_json));
+  if (!tokenizer.chat_template.empty()) {
+    AX_RETURN_IF_ERROR(WriteFileAtomically(path / "chat_template.jinja", tokenizer.chat_template));
+  }
+  AX_RETURN_IF_ERROR(WriteFileAtomically(path / "config.json",
+                                         Config(options, gguf, d, tokenizer, job.PostName())));
+  BuildReport report;
+  report.model_type = d.model_type;
+  report.layers = d.layers.size();
+  report.parameters = d.parameters;
+  report.ladder = Ladder(options);
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(path, error)) {
+    report.size_bytes += entry.file_size(error);
+  }
+  if (stop()) return Fail(ErrorKind::kCancelled, "interrupted");
+  AX_RETURN_IF_ERROR(folder.Commit());
+  return report;
+}
+
+}  // namespace axsim::build

@@ -1,0 +1,278 @@
+#include "sim/build/tokenizer_json.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "base/json.h"
+
+namespace axsim::build {
+namespace {
+
+using axollama::ErrorKind;
+using axollama::Fail;
+using axollama::Result;
+using axollama::Status;
+namespace json = axollama::json;
+
+// Numbers of llama_token_type.
+enum TokenKind : int64_t { kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5 };
+
+constexpr std::string_view kDigitsThenByteLevel =
+    R"({"type":"Sequence","pretokenizers":[{"type":"Digits","individual_digits":true},)"
+    R"({"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}]})";
+constexpr std::string_view kByteLevel =
+    R"({"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true})";
+// Llama 3 splits numbers into groups of up to three digits, Qwen2 into single ones.
+constexpr std::string_view kLlama3 =
+    R"({"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":)"
+    R"("(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}|)"
+    R"( ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"},"behavior":"Isolated",)"
+    R"("invert":false},{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,)"
+    R"("use_regex":false}]})";
+constexpr std::string_view kQwen2 =
+    R"({"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":)"
+    R"("(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}|)"
+    R"( ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"},"behavior":"Isolated",)"
+    R"("invert":false},{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":false,)"
+    R"("use_regex":false}]})";
+
+struct PreTokenizer {
+  std::string_view name;  // tokenizer.ggml.pre
+  std::string_view json;  // the "pre_tokenizer" of tokenizer.json
+  std::string_view normalizer;
+  bool ignore_merges = false;  // a word of the vocabulary is taken whole
+  bool add_bos = false;        // when the GGUF does not say
+};
+constexpr PreTokenizer kPreTokenizers[] = {
+    {"smollm", kDigitsThenByteLevel, "null"},
+    {"gpt-2", kByteLevel, "null"},
+    {"llama-bpe", kLlama3, "null", true, true},
+    {"qwen2", kQwen2, R"({"type":"NFC"})"},
+};
+
+constexpr std::string_view kDecoder =
+    R"({"type":"ByteLevel","add_prefix_space":true,"trim_offsets":true,"use_regex":true})";
+
+// Control tokens that end an answer in whichever model has them, as in llama.cpp.
+constexpr std::string_view kEndTokens[] = {"<|im_end|>", "<|endoftext|>", "<|eot_id|>",
+                                           "<|end_of_text|>"};
+
+struct Vocabulary {
+  std::vector<std::string_view> tokens;
+  std::vector<int64_t> kinds;
+  std::vector<std::string_view> merges;
+  std::unordered_map<std::string_view, uint32_t> ids;
+};
+
+auto Bad(const Gguf& gguf, std::string_view what) {
+  return Fail(ErrorKind::kInvalid, fmt::format("{} {}", gguf.path().string(), what));
+}
+
+std::string Quoted(std::string_view text) { return json::Write(json::Value(json::String(text))); }
+
+// Overlong forms, surrogates and numbers beyond U+10FFFF are no UTF-8.
+bool IsUtf8(std::string_view text) {
+  for (size_t i = 0; i < text.size();) {
+    const auto lead = static_cast<uint8_t>(text[i]);
+    const size_t length = lead < 0x80   ? 1
+                          : lead < 0xc2 ? 0
+                          : lead < 0xe0 ? 2
+                          : lead < 0xf0 ? 3
+                          : lead < 0xf5 ? 4
+                                        : 0;
+    if (length == 0 || length > text.size() - i) return false;
+    uint32_t point = length == 1 ? lead : lead & (0x7fu >> length);
+    for (size_t k = 1; k < length; ++k) {
+      const auto next = static_cast<uint8_t>(text[i + k]);
+      if ((next & 0xc0) != 0x80) return false;
+      point = point << 6 | (next & 0x3f);
+    }
+    if ((length == 3 && point < 0x800) || (length == 4 && point < 0x10000) || point > 0x10ffff ||
+        (point >= 0xd800 && point < 0xe000)) {
+      return false;
+    }
+    i += length;
+  }
+  return true;
+}
+
+// The tokenizers crate refuses a file with one bad merge, without saying which; so look here.
+Status CheckMerges(const Gguf& gguf, const Vocabulary& v) {
+  std::string joined;
+  for (size_t i = 0; i < v.merges.size(); ++i) {
+    const std::string_view merge = v.merges[i];
+    const size_t space = merge.find(' ');
+    if (space != std::string_view::npos && merge.find(' ', space + 1) == std::string_view::npos) {
+      const std::string_view left = merge.substr(0, space), right = merge.substr(space + 1);
+      joined.assign(left).append(right);
+      if (v.ids.count(left) && v.ids.count(right) && v.ids.count(joined)) continue;
+    }
+    return Bad(gguf, fmt::format("has a merge {} whose tokens are not in its vocabulary", i));
+  }
+  return {};
+}
+
+Result<Vocabulary> ReadVocabulary(const Gguf& gguf, uint32_t vocab) {
+  Vocabulary v;
+  AX_ASSIGN_OR_RETURN(v.tokens, gguf.Texts("tokenizer.ggml.tokens"));
+  AX_ASSIGN_OR_RETURN(v.kinds, gguf.Ints("tokenizer.ggml.token_type"));
+  AX_ASSIGN_OR_RETURN(v.merges, gguf.Texts("tokenizer.ggml.merges"));
+  if (v.tokens.size() != vocab || v.kinds.size() != vocab) {
+    return Bad(gguf, fmt::format("has {} tokens and {} token types for an embedding of {} rows",
+                                 v.tokens.size(), v.kinds.size(), vocab));
+  }
+  for (uint32_t id = 0; id < vocab; ++id) {
+    if (v.tokens[id].empty() || !IsUtf8(v.tokens[id])) {
+      return Bad(gguf, fmt::format("has a token {} that is empty or no UTF-8", id));
+    }
+    if (!v.ids.emplace(v.tokens[id], id).second) {
+      return Bad(gguf, fmt::format("has token {} twice in its vocabulary", id));
+    }
+  }
+  AX_RETURN_IF_ERROR(CheckMerges(gguf, v));
+  return v;
+}
+
+// A token that a key names; absent where the GGUF has none.
+Result<std::optional<uint32_t>> TokenOf(const Gguf& gguf, const Vocabulary& v, const char* key) {
+  const std::string full = fmt::format("tokenizer.ggml.{}_token_id", key);
+  if (!gguf.Find(full)) return std::optional<uint32_t>();
+  AX_ASSIGN_OR_RETURN(const uint32_t id, gguf.Uint(full));
+  if (id >= v.tokens.size())
+    return Bad(gguf, fmt::format("names token {} as {}, which it has not", id, key));
+  return std::optional<uint32_t>(id);
+}
+
+std::string AddedTokens(const Vocabulary& v) {
+  std::string out = "[";
+  for (size_t id = 0; id < v.tokens.size(); ++id) {
+    const bool special = v.kinds[id] == kControl || v.kinds[id] == kUnknown;
+    if (!special && v.kinds[id] != kUserDefined) continue;
+    if (out.size() > 1) out += ',';
+    out +=
+        fmt::format(R"({{"id":{},"content":{},"single_word":false,"lstrip":false,"rstrip":false,)"
+                    R"("normalized":false,"special":{}}})",
+                    id, Quoted(v.tokens[id]), special);
+  }
+  return out + "]";
+}
+
+// What Encode adds around the text: BOS, EOS or nothing.
+std::string PostProcessor(const Vocabulary& v, std::optional<uint32_t> before,
+                          std::optional<uint32_t> after) {
+  if (!before && !after) return "null";
+  std::string special, single;
+  const auto add_special = [&](uint32_t id) {
+    const std::string text = Quoted(v.tokens[id]);
+    single += fmt::format(R"({{"SpecialToken":{{"id":{},"type_id":0}}}})", text);
+    if (!special.empty()) {
+      if (before == after) return;  // one entry serves both
+      special += ',';
+    }
+    special += fmt::format(R"({0}:{{"id":{0},"ids":[{1}],"tokens":[{0}]}})", text, id);
+  };
+  if (before) {
+    add_special(*before);
+    single += ',';
+  }
+  single += R"({"Sequence":{"id":"A","type_id":0}})";
+  if (after) {
+    single += ',';
+    add_special(*after);
+  }
+  return fmt::format(R"({{"type":"TemplateProcessing","single":[{}],"pair":[{},)"
+                     R"({{"Sequence":{{"id":"B","type_id":1}}}}],"special_tokens":{{{}}}}})",
+                     single, single, special);
+}
+
+std::string Model(const Vocabulary& v, std::optional<uint32_t> unknown, bool ignore_merges) {
+  std::string out = fmt::format(
+      R"({{"type":"BPE","dropout":null,"unk_token":{},"continuing_subword_prefix":null,)"
+      R"("end_of_word_suffix":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":{},)"
+      R"("vocab":{{)",
+      unknown ? Quoted(v.tokens[*unknown]) : "null", ignore_merges);
+  for (size_t id = 0; id < v.tokens.size(); ++id) {
+    if (id > 0) out += ',';
+    out += fmt::format("{}:{}", Quoted(v.tokens[id]), id);
+  }
+  out += "},\"merges\":[";
+  for (size_t i = 0; i < v.merges.size(); ++i) {
+    if (i > 0) out += ',';
+    out += Quoted(v.merges[i]);
+  }
+  return out + "]}";
+}
+
+}  // namespace
+
+Result<TokenizerFiles> MakeTokenizer(const Gguf& gguf, uint32_t vocab) {
+  AX_ASSIGN_OR_RETURN(const std::string model, gguf.Text("tokenizer.ggml.model"));
+  if (model != "gpt2") {
+    return Bad(gguf, fmt::format("has a tokenizer of type \"{}\", which is not built yet: gpt2 is",
+                                 model));
+  }
+  AX_ASSIGN_OR_RETURN(const std::string pre, gguf.Text("tokenizer.ggml.pre", "default"));
+  const auto* rules = std::find_if(std::begin(kPreTokenizers), std::end(kPreTokenizers),
+                                   [&](const PreTokenizer& p) { return p.name == pre; });
+  if (rules == std::end(kPreTokenizers)) {
+    return Bad(gguf, fmt::format("has the pre-tokenizer \"{}\", which is not built yet: smollm, "
+                                 "gpt-2, llama-bpe and qwen2 are",
+                                 pre));
+  }
+  AX_ASSIGN_OR_RETURN(const Vocabulary v, ReadVocabulary(gguf, vocab));
+  TokenizerFiles files;
+  AX_ASSIGN_OR_RETURN(files.bos_id, TokenOf(gguf, v, "bos"));
+  AX_ASSIGN_OR_RETURN(const auto eos, TokenOf(gguf, v, "eos"));
+  AX_ASSIGN_OR_RETURN(const auto unknown, TokenOf(gguf, v, "unknown"));
+  AX_ASSIGN_OR_RETURN(const auto padding, TokenOf(gguf, v, "padding"));
+  AX_ASSIGN_OR_RETURN(const bool add_bos,
+                      gguf.Bool("tokenizer.ggml.add_bos_token", rules->add_bos));
+  AX_ASSIGN_OR_RETURN(const bool add_eos, gguf.Bool("tokenizer.ggml.add_eos_token", false));
+  AX_ASSIGN_OR_RETURN(const bool add_space, gguf.Bool("tokenizer.ggml.add_space_prefix", false));
+  AX_ASSIGN_OR_RETURN(files.chat_template, gguf.Text("tokenizer.chat_template", ""));
+  if (!IsUtf8(files.chat_template)) return Bad(gguf, "has a chat template that is no UTF-8");
+  if (add_space) return Bad(gguf, "puts a space before every text, which is not built yet");
+  if ((add_bos && !files.bos_id) || (add_eos && !eos)) {
+    return Bad(gguf, "adds a token to every text, but does not say which");
+  }
+
+  const auto ends = [&files](uint32_t id) {
+    auto& ids = files.eos_ids;
+    if (std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(id);
+  };
+  if (eos) ends(*eos);
+  for (const char* key : {"eot", "eom"}) {
+    AX_ASSIGN_OR_RETURN(const auto id, TokenOf(gguf, v, key));
+    if (id) ends(*id);
+  }
+  for (const std::string_view text : kEndTokens) {
+    const auto found = v.ids.find(text);
+    if (found != v.ids.end() && v.kinds[found->second] == kControl) ends(found->second);
+  }
+
+  files.tokenizer_json = fmt::format(
+      R"({{"version":"1.0","truncation":null,"padding":null,"added_tokens":{},"normalizer":{},)"
+      R"("pre_tokenizer":{},"post_processor":{},"decoder":{},"model":{}}})",
+      AddedTokens(v), rules->normalizer, rules->json,
+      PostProcessor(v, add_bos ? files.bos_id : std::nullopt, add_eos ? eos : std::nullopt),
+      kDecoder, Model(v, unknown, rules->ignore_merges));
+
+  json::Object config;
+  config["add_bos_token"] = add_bos;
+  config["add_prefix_space"] = false;
+  const auto name = [&](const char* key, std::optional<uint32_t> id) {
+    if (id) config[key] = json::String(v.tokens[*id]);
+  };
+  name("bos_token", files.bos_id);
+  name("eos_token", eos);
+  name("unk_token", unknown);
+  name("pad_token", padding);
+  config["clean_up_tokenization_spaces"] = false;
+  config["tokenizer_class"] = "PreTrainedTokenizerFast";
+  files.tokenizer_config_json = json::Write(config) + "\n";
+  return files;
+}
+
+}  // namespace axsim::build
