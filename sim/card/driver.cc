@@ -1,0 +1,226 @@
+#include "sim/card/driver.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "base/log.h"
+
+namespace axsim::card {
+namespace {
+
+constexpr axclError kConfigIllegal = AXCL_CODE(0x06u, 0x03u);
+
+// What the calling thread is bound to. The context may be gone: check `alive`.
+thread_local std::shared_ptr<Context> current_context;
+
+uint64_t Fnv1a(std::string_view text) {
+  uint64_t hash = 0xcbf29ce484222325u;
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+  return hash;
+}
+
+// The same for every process that shares the state folder, however it spells the path.
+uint64_t CardUid(const std::filesystem::path& state_folder, int32_t card_id) {
+  std::error_code error;
+  auto path = std::filesystem::canonical(state_folder, error);
+  if (error) path = state_folder;
+  return Fnv1a(path.string() + "/" + std::to_string(card_id));
+}
+
+}  // namespace
+
+Driver& Driver::Get() {
+  static auto* driver = new Driver;
+  return *driver;
+}
+
+axclError Driver::Init(std::string_view argument) {
+  const std::lock_guard lock(mutex_);
+  if (inits_ > 0) {
+    ++inits_;
+    return AXCL_SUCC;
+  }
+  const auto fail = [this](axclError code, const std::string& why) {
+    axollama::log::Error("axsim", "axclInit: {}", why);
+    return init_failure_ = code;
+  };
+  auto loaded = config::Load(argument);
+  if (!loaded) return fail(kConfigIllegal, loaded.error().message);
+  config_ = std::move(*loaded);
+  if (config_.init_error) return fail(*config_.init_error, "fails as its configuration says");
+  if (config_.cards.empty()) return fail(AXCL_ERR_DEVICE_NO_CONNECT, "no card is connected");
+  const auto folder = config::StateFolder();
+  if (!folder) return fail(AXCL_ERR_DEVICE_OPEN, folder.error().message);
+
+  std::vector<Card> cards;
+  for (const config::Card& card : config_.cards) {
+    auto books = Books::Open(*folder, card);
+    if (!books) return fail(AXCL_ERR_DEVICE_OPEN, books.error().message);
+    cards.push_back({card, std::move(*books), nullptr, 0, CardUid(*folder, card.id)});
+  }
+  cards_ = std::move(cards);
+  init_failure_ = AXCL_SUCC;
+  inits_ = 1;
+  return AXCL_SUCC;
+}
+
+axclError Driver::Finalize(bool* last) {
+  *last = false;
+  const std::lock_guard lock(mutex_);
+  if (inits_ == 0) return AXCL_ERR_DEVICE_NOT_ACTIVE;
+  if (--inits_ > 0) return AXCL_SUCC;
+  for (Card& card : cards_) Deactivate(&card);
+  cards_.clear();
+  current_context.reset();
+  *last = true;
+  return AXCL_SUCC;
+}
+
+config::Config Driver::config() const {
+  const std::lock_guard lock(mutex_);
+  return config_;
+}
+
+Driver::Card* Driver::FindCard(int32_t card_id, axclError* code) {
+  *code = AXCL_ERR_DEVICE_INVALID_ID;
+  if (inits_ == 0) {
+    *code = init_failure_ != AXCL_SUCC ? init_failure_ : AXCL_ERR_DEVICE_NO_CONNECT;
+    return nullptr;
+  }
+  const auto found = std::find_if(cards_.begin(), cards_.end(), [card_id](const Card& card) {
+    return card.config.id == card_id;
+  });
+  return found == cards_.end() ? nullptr : &*found;
+}
+
+axclError Driver::ListCards(std::vector<int32_t>* ids) const {
+  const std::lock_guard lock(mutex_);
+  ids->clear();
+  if (inits_ == 0) return init_failure_ != AXCL_SUCC ? init_failure_ : AXCL_ERR_DEVICE_NO_CONNECT;
+  for (const Card& card : cards_) ids->push_back(card.config.id);
+  return AXCL_SUCC;
+}
+
+std::shared_ptr<Context> Driver::MakeContext(const std::shared_ptr<Session>& session,
+                                             bool is_default) {
+  auto context = std::make_shared<Context>();
+  context->id = next_context_id_++;
+  context->is_default = is_default;
+  context->session = session;
+  context->handle = contexts_.Add(context);
+  return context;
+}
+
+void Driver::Bind(const std::shared_ptr<Context>& context) { current_context = context; }
+
+// Makes the card's session if there is none. One that a reboot ended is replaced: whoever calls
+// SetDevice afterwards starts afresh, and the old contexts stay unusable.
+axclError Driver::Activate(Card* card) {
+  if (card->session != nullptr && card->session->IsUsable()) return AXCL_SUCC;
+  if (card->session != nullptr) Deactivate(card);
+  if (!card->books->Join()) return AXCL_ERR_DEVICE_PROBE;
+  card->session = std::make_shared<Session>(card->config.id, card->books);
+  card->session->default_context = MakeContext(card->session, true);
+  return AXCL_SUCC;
+}
+
+void Driver::Deactivate(Card* card) {
+  card->references = 0;
+  const auto session = std::exchange(card->session, nullptr);
+  if (session == nullptr) return;
+  session->active.store(false);
+  contexts_.RemoveIf([&session](const Context& context) { return context.session == session; });
+  session->default_context.reset();  // it refers back to its session
+  {
+    const std::lock_guard lock(session->mutex);
+    session->models.clear();
+  }
+  session->memory.Clear();
+  card->books->Leave();
+}
+
+axclError Driver::SetDevice(int32_t card_id) {
+  const std::lock_guard lock(mutex_);
+  axclError code;
+  Card* card = FindCard(card_id, &code);
+  if (card == nullptr) return code;
+  code = Activate(card);
+  if (code != AXCL_SUCC) return code;
+  ++card->references;
+  Bind(card->session->default_context);
+  return AXCL_SUCC;
+}
+
+axclError Driver::ResetDevice(int32_t card_id) {
+  const std::lock_guard lock(mutex_);
+  axclError code;
+  Card* card = FindCard(card_id, &code);
+  if (card == nullptr) return code;
+  if (card->session == nullptr) return AXCL_ERR_DEVICE_NOT_ACTIVE;
+  if (current_context != nullptr && current_context->session == card->session) Bind(nullptr);
+  if (card->references > 0) --card->references;
+  if (card->references == 0) Deactivate(card);
+  return AXCL_SUCC;
+}
+
+axclError Driver::Reboot(int32_t card_id) {
+  const std::lock_guard lock(mutex_);
+  axclError code;
+  Card* card = FindCard(card_id, &code);
+  if (card == nullptr) return code;
+  card->books->Reboot();
+  return AXCL_SUCC;
+}
+
+axclError Driver::CreateContext(int32_t card_id, void** handle) {
+  const std::lock_guard lock(mutex_);
+  axclError code;
+  Card* card = FindCard(card_id, &code);
+  if (card == nullptr) return code;
+  const bool was_active = card->session != nullptr && card->session->IsUsable();
+  code = Activate(card);
+  if (code != AXCL_SUCC) return code;
+  if (!was_active) card->references = 1;  // one ResetDevice ends it
+  const auto context = MakeContext(card->session, false);
+  Bind(context);
+  *handle = context->handle;
+  return AXCL_SUCC;
+}
+
+axclError Driver::DestroyContext(const void* handle) {
+  const std::lock_guard lock(mutex_);
+  const auto context = contexts_.Find(handle);
+  if (context == nullptr || context->is_default) return AXCL_ERR_CONTEXT_DESTROY;
+  contexts_.Remove(handle);
+  context->alive.store(false);
+  return AXCL_SUCC;
+}
+
+axclError Driver::SetCurrentContext(const void* handle) {
+  const auto context = contexts_.Find(handle);
+  if (context == nullptr) return AXCL_ERR_CONTEXT_BIND_THREAD;
+  Bind(context);
+  return AXCL_SUCC;
+}
+
+axclError Driver::GetDefaultContext(int32_t card_id, void** handle) {
+  const std::lock_guard lock(mutex_);
+  axclError code;
+  Card* card = FindCard(card_id, &code);
+  if (card == nullptr) return code;
+  if (card->session == nullptr || !card->session->IsUsable()) return AXCL_ERR_DEVICE_NOT_ACTIVE;
+  *handle = card->session->default_context->handle;
+  return AXCL_SUCC;
+}
+
+std::shared_ptr<Context> Driver::CurrentContext() const {
+  if (current_context == nullptr || !current_context->alive.load() ||
+      !current_context->session->active.load()) {
+    return nullptr;
+  }
+  return current_context;
+}
+
+}  // namespace axsim::card

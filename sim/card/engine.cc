@@ -1,0 +1,208 @@
+#include "sim/card/engine.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "base/log.h"
+
+namespace axsim::card {
+namespace {
+
+constexpr axclError kUnknownHandle = -1;  // as the card answers for a model it does not know
+// Of a bound address; what model::Model::Run asks for.
+constexpr uint64_t kMinAlignment = 2;
+
+uint64_t TotalBytes(const std::vector<container::Tensor>& tensors) {
+  uint64_t bytes = 0;
+  for (const auto& tensor : tensors) bytes += tensor.size_bytes();
+  return bytes;
+}
+
+// axclrtEngineInit was called.
+bool IsReady(Session& session) {
+  const std::lock_guard lock(session.mutex);
+  return session.engine_ready;
+}
+
+}  // namespace
+
+Engine& Engine::Get() {
+  static auto* engine = new Engine;
+  return *engine;
+}
+
+bool Engine::EnsureExecutor() {
+  const std::lock_guard lock(mutex_);
+  if (executor_ != nullptr) return true;
+  const config::Config config = Driver::Get().config();
+  auto executor = model::Executor::Create({.threads = config.threads, .isa = config.isa});
+  if (!executor) {
+    axollama::log::Error("axsim", "{}", executor.error().message);
+    return false;
+  }
+  executor_ = std::move(*executor);
+  return true;
+}
+
+void Engine::Shutdown() {
+  const std::lock_guard lock(mutex_);
+  executor_.reset();
+}
+
+axclError Engine::Finish(Session& session, std::shared_ptr<LoadedModel> loaded,
+                         std::span<const std::byte> bytes, uint64_t* model_id) {
+  auto model = model::Model::Load(bytes);
+  if (!model) {
+    axollama::log::Error("axsim", "cannot load a model: {}", model.error().message);
+    return AXCL_ERR_ENGINE_EXECUTE_FAIL;
+  }
+  loaded->model = std::move(*model);
+  loaded->groups = std::make_shared<const Groups>(loaded->model->description().groups);
+  loaded->compiler_version = loaded->model->description().compiler_version;
+  loaded->file_bytes = bytes.size();
+  const uint64_t id = next_id_.fetch_add(1);
+  const std::lock_guard lock(session.mutex);
+  session.models.emplace(id, std::move(loaded));
+  *model_id = id;
+  return AXCL_SUCC;
+}
+
+axclError Engine::LoadFromFile(Session& session, const char* path, uint64_t* model_id) {
+  auto loaded = std::make_shared<LoadedModel>();
+  auto file = axollama::MappedFile::Open(path);
+  if (!file) {
+    axollama::log::Error("axsim", "{}", file.error().message);
+    return AXCL_ERR_ENGINE_ILLEGAL_PARAM;
+  }
+  loaded->file = std::move(*file);
+  const auto bytes = loaded->file.bytes();
+  if (bytes.empty() || !IsReady(session) || !EnsureExecutor()) return AXCL_ERR_ENGINE_EXECUTE_FAIL;
+  // The library copies the file to the card, and the card makes its model of the copy.
+  const uint64_t cmm_bytes = PageRound(bytes.size());
+  if (!session.books->Take(2 * cmm_bytes)) {
+    axollama::log::Warn("axsim", "no room on the card to load {}: {} bytes and a transient copy",
+                        path, bytes.size());
+    return AXCL_ERR_MEMORY_EXECUTE_FAIL;
+  }
+  loaded->cmm_bytes = cmm_bytes;
+  const axclError code = Finish(session, std::move(loaded), bytes, model_id);
+  if (session.IsUsable()) session.books->Give(code == AXCL_SUCC ? cmm_bytes : 2 * cmm_bytes);
+  return code;
+}
+
+axclError Engine::LoadFromMemory(Session& session, uint64_t address, uint64_t size_bytes,
+                                 uint64_t* model_id) {
+  Memory::Range range;
+  if (!session.memory.Resolve(address, size_bytes, &range)) return AXCL_ERR_ENGINE_EXECUTE_FAIL;
+  const uint64_t cmm_bytes = PageRound(size_bytes);
+  if (!IsReady(session) || !EnsureExecutor() || !session.books->Take(cmm_bytes)) {
+    return AXCL_ERR_ENGINE_EXECUTE_FAIL;
+  }
+  auto loaded = std::make_shared<LoadedModel>();
+  loaded->cmm_bytes = cmm_bytes;
+  loaded->copy = Pages::Make(cmm_bytes);
+  axclError code = AXCL_ERR_ENGINE_EXECUTE_FAIL;
+  if (loaded->copy != nullptr) {
+    const auto bytes = loaded->copy->bytes().first(size_bytes);
+    std::memcpy(bytes.data(), range.bytes.data(), size_bytes);
+    code = Finish(session, std::move(loaded), bytes, model_id);
+  }
+  if (code != AXCL_SUCC && session.IsUsable()) session.books->Give(cmm_bytes);
+  return code;
+}
+
+axclError Engine::Unload(Session& session, uint64_t model_id) {
+  std::shared_ptr<LoadedModel> loaded;
+  {
+    const std::lock_guard lock(session.mutex);
+    const auto found = session.models.find(model_id);
+    if (found == session.models.end()) return kUnknownHandle;
+    loaded = std::move(found->second);
+    session.models.erase(found);
+  }
+  if (session.IsUsable()) session.books->Give(loaded->cmm_bytes);
+  return AXCL_SUCC;
+}
+
+std::shared_ptr<LoadedModel> Engine::Find(Session& session, uint64_t model_id) {
+  const std::lock_guard lock(session.mutex);
+  const auto found = session.models.find(model_id);
+  return found == session.models.end() ? nullptr : found->second;
+}
+
+axclError Engine::CreateContext(Session& session, uint64_t model_id, uint64_t* context_id) {
+  const auto loaded = Find(session, model_id);
+  if (loaded == nullptr) return kUnknownHandle;
+  const uint64_t id = next_id_.fetch_add(1);
+  const std::lock_guard lock(session.mutex);
+  loaded->contexts.insert(id);
+  *context_id = id;
+  return AXCL_SUCC;
+}
+
+uint64_t Engine::PlannedCmmBytes(uint64_t file_bytes, const Groups& groups) {
+  uint64_t largest = 0;
+  for (const auto& group : groups) {
+    largest = std::max(largest, TotalBytes(group.inputs) + TotalBytes(group.outputs));
+  }
+  return PageRound(file_bytes) + PageRound(largest);
+}
+
+axclError Engine::Resolve(const Session& session, const std::vector<container::Tensor>& tensors,
+                          const std::vector<Binding>& bindings,
+                          std::vector<std::span<std::byte>>* spans) {
+  if (bindings.size() < tensors.size()) return AXCL_ERR_ENGINE_ILLEGAL_PARAM;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const Binding& binding = bindings[i];
+    const uint64_t needed_bytes = tensors[i].size_bytes();
+    if (binding.size_bytes < needed_bytes) {
+      axollama::log::Warn("axsim", "execute: {} is bound to {} bytes, but needs {}",
+                          tensors[i].name, binding.size_bytes, needed_bytes);
+      return AXCL_ERR_ENGINE_ILLEGAL_PARAM;
+    }
+    Memory::Range& range = ranges_.emplace_back();
+    // The NPU reads what the address says; where nothing is, it faults.
+    if (binding.address % kMinAlignment != 0 ||
+        !session.memory.Resolve(binding.address, needed_bytes, &range)) {
+      axollama::log::Warn("axsim", "execute: {} is bound to {:#x}, which is no memory of this card",
+                          tensors[i].name, binding.address);
+      return AXCL_ERR_ENGINE_EXECUTE_FAIL;
+    }
+    spans->push_back(range.bytes);
+  }
+  return AXCL_SUCC;
+}
+
+axclError Engine::Execute(Session& session, uint64_t model_id, uint64_t context_id, uint32_t group,
+                          const Io& io) {
+  const auto loaded = Find(session, model_id);
+  if (loaded == nullptr) return kUnknownHandle;
+  {
+    const std::lock_guard lock(session.mutex);
+    if (!loaded->contexts.contains(context_id)) return kUnknownHandle;
+    if (!session.engine_ready) return AXCL_ERR_ENGINE_EXECUTE_FAIL;
+  }
+  if (group >= loaded->groups->size()) return AXCL_ERR_ENGINE_ILLEGAL_PARAM;
+  const container::Group& shapes = (*loaded->groups)[group];
+
+  const std::lock_guard lock(mutex_);
+  if (executor_ == nullptr) return AXCL_ERR_ENGINE_EXECUTE_FAIL;  // finalised meanwhile
+  axclError code = Resolve(session, shapes.inputs, io.inputs, &inputs_);
+  if (code == AXCL_SUCC) code = Resolve(session, shapes.outputs, io.outputs, &outputs_);
+  if (code == AXCL_SUCC) {
+    const Books::NpuTurn turn(*session.books);
+    const auto ran = loaded->model->Run(*executor_, group, inputs_, outputs_);
+    if (!ran) {
+      axollama::log::Error("axsim", "execute: {}", ran.error().message);
+      code = AXCL_ERR_ENGINE_EXECUTE_FAIL;
+    }
+  }
+  ranges_.clear();
+  inputs_.clear();
+  outputs_.clear();
+  // A card that was rebooted in between computed nothing.
+  return session.IsUsable() ? code : AXCL_ERR_ENGINE_EXECUTE_FAIL;
+}
+
+}  // namespace axsim::card
