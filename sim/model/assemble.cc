@@ -1,0 +1,148 @@
+#include "sim/model/assemble.h"
+
+#include <fmt/format.h>
+
+#include "sim/model/layer.h"
+#include "sim/model/post.h"
+
+namespace axsim::model {
+namespace {
+
+using axollama::ErrorKind;
+using axollama::Fail;
+using axollama::Result;
+using axollama::Status;
+using container::DataType;
+
+// Looks weights up; the first failure is kept, so that a caller checks once.
+class Weights {
+ public:
+  explicit Weights(const container::Model& model) : model_(model) {}
+
+  const float* Floats(std::string_view name, size_t count) {
+    return static_cast<const float*>(Data(name, DataType::kFp32, 4, count));
+  }
+
+  const float* Optional(bool wanted, std::string_view name, size_t count) {
+    return wanted ? Floats(name, count) : nullptr;
+  }
+
+  Matrix Rows(std::string_view name, size_t rows, size_t cols) {
+    Matrix m{.rows = rows, .cols = cols};
+    m.is_s8 = model_.program.weights == spec::WeightType::kS8;
+    if (m.is_s8) {
+      m.data = Data(name, DataType::kInt8, 1, rows * cols);
+      m.scales = Floats(fmt::format("{}.scale", name), rows);
+    } else {
+      m.data = Data(name, DataType::kBf16, 2, rows * cols);
+    }
+    return m;
+  }
+
+  const Status& status() const { return status_; }
+
+ private:
+  const void* Data(std::string_view name, DataType type, size_t element, size_t count) {
+    const auto found = model_.weights.find(name);
+    if (found == model_.weights.end()) return Refuse(name, "is missing");
+    const container::Weight& weight = found->second;
+    if (weight.type != type) return Refuse(name, "has another type than the program says");
+    if (weight.data.size() != element * count) {
+      return Refuse(name, fmt::format("has {} bytes, the program needs {}", weight.data.size(),
+                                      element * count));
+    }
+    if (reinterpret_cast<uintptr_t>(weight.data.data()) % element != 0) {
+      return Refuse(name, "is not aligned in memory");
+    }
+    return weight.data.data();
+  }
+
+  const void* Refuse(std::string_view name, std::string_view why) {
+    if (status_) status_ = Fail(ErrorKind::kInvalid, fmt::format("weight {} {}", name, why));
+    return nullptr;
+  }
+
+  const container::Model& model_;
+  Status status_;
+};
+
+Status CheckLayer(const spec::Program& p) {
+  std::string_view wrong;
+  if (p.hidden == 0 || p.ffn == 0 || p.heads == 0 || p.kv_heads == 0 || p.context == 0) {
+    wrong = "a size of it is 0";
+  } else if (p.heads % p.kv_heads != 0) {
+    wrong = "heads is no multiple of kv_heads";
+  } else if (p.head_dim == 0 || p.head_dim % kernels::kLanes != 0) {
+    wrong = "head_dim is no multiple of 8";
+  } else if (p.rope_dims % 2 != 0 || p.rope_dims > p.head_dim) {
+    wrong = "rope_dims is odd or larger than head_dim";
+  }
+  if (wrong.empty()) return {};
+  return Fail(ErrorKind::kInvalid, fmt::format("the program cannot be run: {}", wrong));
+}
+
+Result<std::unique_ptr<Model>> AssembleLayer(container::Model model) {
+  const spec::Program& p = model.program;
+  AX_RETURN_IF_ERROR(CheckLayer(p));
+  const size_t q_rows = size_t{p.heads} * p.head_dim;
+  const size_t kv_rows = size_t{p.kv_heads} * p.head_dim;
+  Weights weights(model);
+  LayerWeights w;
+  w.q = weights.Rows("q", q_rows, p.hidden);
+  w.k = weights.Rows("k", kv_rows, p.hidden);
+  w.v = weights.Rows("v", kv_rows, p.hidden);
+  w.o = weights.Rows("o", p.hidden, q_rows);
+  w.gate = weights.Rows("gate", p.ffn, p.hidden);
+  w.up = weights.Rows("up", p.ffn, p.hidden);
+  w.down = weights.Rows("down", p.hidden, p.ffn);
+  w.attn_norm = weights.Floats("attn_norm", p.hidden);
+  w.ffn_norm = weights.Floats("ffn_norm", p.hidden);
+  w.q_norm = weights.Optional(p.qk_norm, "q_norm", p.head_dim);
+  w.k_norm = weights.Optional(p.qk_norm, "k_norm", p.head_dim);
+  w.q_bias = weights.Optional(p.qkv_bias, "q_bias", q_rows);
+  w.k_bias = weights.Optional(p.qkv_bias, "k_bias", kv_rows);
+  w.v_bias = weights.Optional(p.qkv_bias, "v_bias", kv_rows);
+  w.attn_post_norm = weights.Optional(p.post_norms, "attn_post_norm", p.hidden);
+  w.ffn_post_norm = weights.Optional(p.post_norms, "ffn_post_norm", p.hidden);
+  const size_t half = p.rope_dims / 2;
+  const float* factors =
+      weights.Optional(model.weights.contains("rope_factors"), "rope_factors", half);
+  AX_RETURN_IF_ERROR(weights.status());
+  w.rope = SharedRopeTable(p.context, p.rope_dims, p.rope_theta,
+                           {factors, factors == nullptr ? 0 : half});
+  std::vector<LayerShape> shapes;
+  for (const container::Group& group : model.groups) {
+    AX_ASSIGN_OR_RETURN(LayerShape shape, ReadLayerShape(p, group));
+    shapes.push_back(std::move(shape));
+  }
+  return std::make_unique<LayerModel>(std::move(model), std::move(w), std::move(shapes));
+}
+
+Result<std::unique_ptr<Model>> AssemblePost(container::Model model) {
+  const spec::Program& p = model.program;
+  if (p.hidden == 0 || p.vocab == 0) {
+    return Fail(ErrorKind::kInvalid, "the program cannot be run: a size of it is 0");
+  }
+  Weights weights(model);
+  const float* norm = weights.Floats("norm", p.hidden);
+  const Matrix head = weights.Rows("head", p.vocab, p.hidden);
+  AX_RETURN_IF_ERROR(weights.status());
+  std::vector<PostShape> shapes;
+  for (const container::Group& group : model.groups) {
+    AX_ASSIGN_OR_RETURN(PostShape shape, ReadPostShape(p, group));
+    shapes.push_back(std::move(shape));
+  }
+  return std::make_unique<PostModel>(std::move(model), norm, head, std::move(shapes));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Model>> Assemble(container::Model description) {
+  if (description.groups.empty()) {
+    return Fail(ErrorKind::kInvalid, "the model has no shape group");
+  }
+  return description.program.kind == spec::Kind::kLayer ? AssembleLayer(std::move(description))
+                                                        : AssemblePost(std::move(description));
+}
+
+}  // namespace axsim::model

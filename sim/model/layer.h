@@ -1,0 +1,41 @@
+// One decoder layer: the graph that a Program of kind kLayer describes.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "sim/model/executor.h"
+#include "sim/model/model.h"
+#include "sim/model/rope.h"
+#include "sim/model/shape.h"
+
+namespace axsim::model {
+
+// Views of the model's file; null where the program has none.
+struct LayerWeights {
+  Matrix q, k, v, o, gate, up, down;
+  const float *attn_norm = nullptr, *ffn_norm = nullptr;
+  const float *q_norm = nullptr, *k_norm = nullptr;
+  const float *q_bias = nullptr, *k_bias = nullptr, *v_bias = nullptr;
+  const float *attn_post_norm = nullptr, *ffn_post_norm = nullptr;
+  std::shared_ptr<const RopeTable> rope;
+};
+
+class LayerModel final : public Model {
+ public:
+  LayerModel(container::Model description, LayerWeights weights, std::vector<LayerShape> shapes)
+      : description_(std::move(description)),
+        weights_(std::move(weights)),
+        shapes_(std::move(shapes)) {}
+
+  const container::Model& description() const override { return description_; }
+  axollama::Status Run(Executor& executor, uint32_t group, Spans inputs,
+                       Spans outputs) const override;
+
+ private:
+  container::Model description_;
+  LayerWeights weights_;
+  std::vector<LayerShape> shapes_;  // one per group
+};
+
+}  // namespace axsim::model

@@ -1,0 +1,273 @@
+#include "sim/model/layer_run.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/bf16.h"
+
+namespace axsim::model {
+namespace {
+
+using axollama::ErrorKind;
+using axollama::Fail;
+using axollama::Status;
+
+constexpr size_t kNotFound = SIZE_MAX;
+
+Activations TakeActivations(Carver& carver, size_t tokens, size_t cols, bool codes) {
+  Activations a;
+  a.cols = cols;
+  a.values = carver.Take<float>(tokens * cols);
+  if (codes) {
+    a.codes = carver.Take<int16_t>(tokens * kernels::PaddedCols(cols));
+    a.scales = carver.Take<float>(tokens * kernels::BlockCount(cols));
+  }
+  return a;
+}
+
+void AddBias(float* x, const float* bias, size_t n) {
+  if (bias == nullptr) return;
+  for (size_t i = 0; i < n; ++i) x[i] += bias[i];
+}
+
+void ToBf16(const float* x, size_t n, uint16_t* out) {
+  for (size_t i = 0; i < n; ++i) out[i] = axollama::FloatToBf16(x[i]);
+}
+
+}  // namespace
+
+LayerRun::LayerRun(CpuExecutor& cpu, const spec::Program& program, const LayerWeights& weights,
+                   const LayerShape& shape)
+    : cpu_(cpu),
+      kernels_(cpu.kernels()),
+      program_(program),
+      weights_(weights),
+      shape_(shape),
+      q_width_(size_t{program.heads} * program.head_dim),
+      kv_width_(size_t{program.kv_heads} * program.head_dim) {}
+
+void LayerRun::Bind(Spans inputs, Spans outputs) {
+  auto in = [&](size_t i) { return reinterpret_cast<const uint16_t*>(inputs[i].data()); };
+  auto out = [&](size_t i) { return reinterpret_cast<uint16_t*>(outputs[i].data()); };
+  input_ = in(shape_.input);
+  k_out_ = out(shape_.k_out);
+  v_out_ = out(shape_.v_out);
+  output_ = out(shape_.output);
+  indices_bound_ = inputs[shape_.indices].data();
+  attention_ = {.k_cache = in(shape_.k_cache),
+                .v_cache = in(shape_.v_cache),
+                .k_own = k_out_,
+                .v_own = v_out_,
+                .mask = in(shape_.mask),
+                .indices = nullptr,
+                .history = shape_.history,
+                .rows = shape_.rows,
+                .width = kv_width_,
+                .sliding_window = program_.sliding_window};
+}
+
+void LayerRun::Layout(Carver& carver) {
+  const size_t rows = shape_.rows;
+  const bool codes = weights_.q.is_s8;
+  const size_t threads = cpu_.pool().size();
+  panel_bytes_ =
+      kernels::PanelBytes(std::max({weights_.q.cols, weights_.o.cols, weights_.down.cols}));
+  indices_ = carver.Take<uint32_t>(rows);
+  rows_ = carver.Take<uint32_t>(rows);
+  x_ = carver.Take<float>(rows * program_.hidden);
+  branch_ = carver.Take<float>(rows * program_.hidden);
+  qkv_ = carver.Take<float>(rows * (q_width_ + 2 * kv_width_));
+  normed_ = TakeActivations(carver, rows, program_.hidden, codes);
+  attended_ = TakeActivations(carver, rows, q_width_, codes);
+  gated_ = TakeActivations(carver, rows, program_.ffn, codes);
+  up_ = carver.Take<float>(rows * program_.ffn);
+  panels_ = carver.Take<std::byte>(threads * panel_bytes_);
+  scores_ = carver.Take<float>(threads * kHeadsAtOnce * (shape_.history + rows));
+  runs_ = carver.Take<VisibleRun>(threads * MaxRuns(shape_.history, rows));
+  run_counts_ = carver.Take<size_t>(threads);
+}
+
+Status LayerRun::SelectTokens() {
+  // The binding may be aligned to two bytes only.
+  std::memcpy(indices_, indices_bound_, shape_.rows * sizeof(uint32_t));
+  attention_.indices = indices_;
+  tokens_ = 0;
+  for (size_t row = 0; row < shape_.rows; ++row) {
+    if (SeesAnything(attention_, row)) {
+      if (indices_[row] >= program_.context) {
+        return Fail(ErrorKind::kInvalid,
+                    fmt::format("indices[{}] is position {}, this model was built for {} positions",
+                                row, indices_[row], program_.context));
+      }
+      rows_[tokens_++] = static_cast<uint32_t>(row);
+    }
+  }
+  size_t next = 0;
+  for (size_t row = 0; row < shape_.rows; ++row) {
+    if (next < tokens_ && rows_[next] == row) {
+      ++next;
+      continue;
+    }
+    std::fill_n(k_out_ + row * kv_width_, kv_width_, uint16_t{0});
+    std::fill_n(v_out_ + row * kv_width_, kv_width_, uint16_t{0});
+    std::fill_n(output_ + row * program_.hidden, program_.hidden, uint16_t{0});
+  }
+  return {};
+}
+
+void LayerRun::Execute() {
+  if (tokens_ == 0) return;
+  for (Counter& counter : counters_) counter.Reset();
+  std::fill_n(run_counts_, cpu_.pool().size(), kNotFound);
+  threads_ = cpu_.ThreadsFor(tokens_);
+  cpu_.pool().Run(
+      threads_, [](void* self, uint32_t thread) { static_cast<LayerRun*>(self)->Work(thread); },
+      this);
+}
+
+void LayerRun::Work(uint32_t thread) {
+  Pool& pool = cpu_.pool();
+  const size_t hidden = program_.hidden;
+  counters_[kEnter].ForEach(tokens_, [&](size_t t) { EnterToken(t); });
+  pool.Barrier();
+  QkvPhase(thread);
+  pool.Barrier();
+  counters_[kRotate].ForEach(tokens_, [&](size_t t) { RotateToken(t); });
+  pool.Barrier();
+  if (tokens_ == 1) {
+    counters_[kAttend].ForEach(program_.heads, [&](size_t h) { AttendHead(h, thread); });
+    pool.Barrier();
+    if (thread == 0) attended_.Encode(kernels_, 0);
+  } else {
+    counters_[kAttend].ForEach(tokens_, [&](size_t t) { AttendToken(t, thread); });
+  }
+  pool.Barrier();
+  MultiplyPhase(kOutput, weights_.o, attended_, branch_, hidden, thread);
+  pool.Barrier();
+  counters_[kMiddle].ForEach(tokens_, [&](size_t t) { MiddleToken(t); });
+  pool.Barrier();
+  GateUpPhase(thread);
+  pool.Barrier();
+  if (gated_.codes != nullptr) {
+    counters_[kGated].ForEach(tokens_, [&](size_t t) { gated_.Encode(kernels_, t); });
+    pool.Barrier();
+  }
+  MultiplyPhase(kDown, weights_.down, gated_, branch_, hidden, thread);
+  pool.Barrier();
+  counters_[kLeave].ForEach(tokens_, [&](size_t t) { LeaveToken(t); });
+}
+
+void LayerRun::EnterToken(size_t token) {
+  const size_t hidden = program_.hidden;
+  const uint16_t* from = input_ + rows_[token] * hidden;
+  float* x = x_ + token * hidden;
+  for (size_t i = 0; i < hidden; ++i) x[i] = axollama::Bf16ToFloat(from[i]);
+  kernels_.rms_norm(x, weights_.attn_norm, hidden, program_.norm_eps, normed_.row(token));
+  normed_.Encode(kernels_, token);
+}
+
+void LayerRun::QkvPhase(uint32_t thread) {
+  const Matrix* matrices[] = {&weights_.q, &weights_.k, &weights_.v};
+  const size_t columns[] = {0, q_width_, q_width_ + kv_width_};
+  size_t units = 0;
+  for (const Matrix* m : matrices) units += UnitCount(*m, tokens_);
+  counters_[kQkv].ForEach(units, [&](size_t unit) {
+    size_t i = 0;
+    for (; unit >= UnitCount(*matrices[i], tokens_); ++i) unit -= UnitCount(*matrices[i], tokens_);
+    Multiply(kernels_, *matrices[i], UnitSlice(*matrices[i], tokens_, unit), normed_, tokens_,
+             qkv_ + columns[i], q_width_ + 2 * kv_width_, Panel(thread));
+  });
+}
+
+void LayerRun::RotateToken(size_t token) {
+  const size_t dim = program_.head_dim;
+  float* q = qkv_ + token * (q_width_ + 2 * kv_width_);
+  float* k = q + q_width_;
+  float* v = k + kv_width_;
+  AddBias(q, weights_.q_bias, q_width_);
+  AddBias(k, weights_.k_bias, kv_width_);
+  AddBias(v, weights_.v_bias, kv_width_);
+  const uint32_t row = rows_[token];
+  for (size_t h = 0; h < size_t{program_.heads} + program_.kv_heads; ++h) {
+    float* head = q + h * dim;  // the keys follow the queries
+    const float* norm = h < program_.heads ? weights_.q_norm : weights_.k_norm;
+    if (norm != nullptr) kernels_.rms_norm(head, norm, dim, program_.norm_eps, head);
+    weights_.rope->Apply(indices_[row], head);
+  }
+  ToBf16(k, kv_width_, k_out_ + row * kv_width_);
+  ToBf16(v, kv_width_, v_out_ + row * kv_width_);
+}
+
+void LayerRun::AttendToken(size_t token, uint32_t thread) {
+  const size_t dim = program_.head_dim;
+  const size_t shared = program_.heads / program_.kv_heads;
+  VisibleRun* runs = runs_ + thread * MaxRuns(shape_.history, shape_.rows);
+  float* scores = scores_ + thread * kHeadsAtOnce * (shape_.history + shape_.rows);
+  const size_t count = FindVisible(attention_, rows_[token], runs);
+  const float* q = qkv_ + token * (q_width_ + 2 * kv_width_);
+  for (size_t kv = 0; kv < program_.kv_heads; ++kv) {
+    Attend(kernels_, {runs, count}, kv * dim, kv_width_, q + kv * shared * dim, shared, dim,
+           program_.attention_scale, scores, attended_.row(token) + kv * shared * dim);
+  }
+  attended_.Encode(kernels_, token);
+}
+
+void LayerRun::AttendHead(size_t head, uint32_t thread) {
+  const size_t dim = program_.head_dim;
+  const size_t shared = program_.heads / program_.kv_heads;
+  VisibleRun* runs = runs_ + thread * MaxRuns(shape_.history, shape_.rows);
+  float* scores = scores_ + thread * kHeadsAtOnce * (shape_.history + shape_.rows);
+  size_t& count = run_counts_[thread];
+  if (count == kNotFound) count = FindVisible(attention_, rows_[0], runs);
+  Attend(kernels_, {runs, count}, head / shared * dim, kv_width_, qkv_ + head * dim, 1, dim,
+         program_.attention_scale, scores, attended_.row(0) + head * dim);
+}
+
+void LayerRun::AddBranch(size_t token, const float* post_norm) {
+  const size_t hidden = program_.hidden;
+  float* x = x_ + token * hidden;
+  float* branch = branch_ + token * hidden;
+  if (post_norm != nullptr) {
+    kernels_.rms_norm(branch, post_norm, hidden, program_.norm_eps, branch);
+  }
+  for (size_t i = 0; i < hidden; ++i) x[i] += branch[i] * program_.residual_scale;
+}
+
+void LayerRun::MiddleToken(size_t token) {
+  AddBranch(token, weights_.attn_post_norm);
+  kernels_.rms_norm(x_ + token * program_.hidden, weights_.ffn_norm, program_.hidden,
+                    program_.norm_eps, normed_.row(token));
+  normed_.Encode(kernels_, token);
+}
+
+void LayerRun::GateUpPhase(uint32_t thread) {
+  const kernels::Gate kind = program_.activation == spec::Activation::kSilu
+                                 ? kernels::Gate::kSilu
+                                 : kernels::Gate::kGeluTanh;
+  const size_t ffn = program_.ffn;
+  counters_[kGateUp].ForEach(UnitCount(weights_.gate, tokens_), [&](size_t unit) {
+    const Slice slice = UnitSlice(weights_.gate, tokens_, unit);
+    Multiply(kernels_, weights_.gate, slice, normed_, tokens_, gated_.values, ffn, Panel(thread));
+    Multiply(kernels_, weights_.up, slice, normed_, tokens_, up_, ffn, Panel(thread));
+    for (size_t t = 0; t < tokens_; ++t) {
+      const size_t at = t * ffn + slice.first;
+      kernels_.activate(kind, gated_.values + at, up_ + at, slice.count);
+    }
+  });
+}
+
+void LayerRun::MultiplyPhase(Phase phase, const Matrix& m, const Activations& x, float* y,
+                             size_t stride, uint32_t thread) {
+  counters_[phase].ForEach(UnitCount(m, tokens_), [&](size_t unit) {
+    Multiply(kernels_, m, UnitSlice(m, tokens_, unit), x, tokens_, y, stride, Panel(thread));
+  });
+}
+
+void LayerRun::LeaveToken(size_t token) {
+  AddBranch(token, weights_.ffn_post_norm);
+  ToBf16(x_ + token * program_.hidden, program_.hidden, output_ + rows_[token] * program_.hidden);
+}
+
+}  // namespace axsim::model

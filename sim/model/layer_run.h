@@ -1,0 +1,92 @@
+// One execution of one group of a layer: the phases that all threads go through together.
+//
+// Only rows that see anything are computed ("tokens", in row order); the others, which pad a chunk,
+// get zeros. Phases are divided by tokens, heads or output rows, never within a sum, and a barrier
+// stands between them. Lifetime: one call of Run; everything lies in the executor's scratch.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "sim/model/attention.h"
+#include "sim/model/executor.h"
+#include "sim/model/layer.h"
+
+namespace axsim::model {
+
+class LayerRun {
+ public:
+  LayerRun(CpuExecutor& cpu, const spec::Program& program, const LayerWeights& weights,
+           const LayerShape& shape);
+
+  void Bind(Spans inputs, Spans outputs);
+  void Layout(Carver& carver);  // for shape.rows tokens, so that a group always needs the same
+
+  // Finds the tokens and zeroes the outputs of the other rows. Refuses a position that RoPE does
+  // not reach.
+  axollama::Status SelectTokens();
+  void Execute();
+
+ private:
+  enum Phase {
+    kEnter,
+    kQkv,
+    kRotate,
+    kAttend,
+    kOutput,
+    kMiddle,
+    kGateUp,
+    kGated,
+    kDown,
+    kLeave,
+    kPhases
+  };
+
+  void Work(uint32_t thread);
+  void EnterToken(size_t token);
+  void RotateToken(size_t token);
+  void AttendToken(size_t token, uint32_t thread);
+  void AttendHead(size_t head, uint32_t thread);
+  void AddBranch(size_t token, const float* post_norm);
+  void MiddleToken(size_t token);
+  void LeaveToken(size_t token);
+  void MultiplyPhase(Phase phase, const Matrix& m, const Activations& x, float* y, size_t stride,
+                     uint32_t thread);
+  void QkvPhase(uint32_t thread);
+  void GateUpPhase(uint32_t thread);
+  void* Panel(uint32_t thread) const { return panels_ + thread * panel_bytes_; }
+
+  CpuExecutor& cpu_;
+  const kernels::Kernels& kernels_;
+  const spec::Program& program_;
+  const LayerWeights& weights_;
+  const LayerShape& shape_;
+  const size_t q_width_, kv_width_;
+  uint32_t threads_ = 1;
+
+  const uint16_t* input_ = nullptr;  // [rows, hidden]
+  uint16_t* k_out_ = nullptr;        // [rows, kv_width]
+  uint16_t* v_out_ = nullptr;
+  uint16_t* output_ = nullptr;  // [rows, hidden]
+  const std::byte* indices_bound_ = nullptr;
+  AttentionRows attention_{};
+
+  size_t tokens_ = 0;
+  uint32_t* indices_ = nullptr;  // [rows]
+  uint32_t* rows_ = nullptr;     // [tokens] the row of each token
+  float* x_ = nullptr;           // [tokens, hidden] the residual stream
+  float* branch_ = nullptr;      // [tokens, hidden]
+  float* qkv_ = nullptr;         // [tokens, q_width + 2 kv_width]
+  Activations normed_;           // [tokens, hidden]
+  Activations attended_;         // [tokens, q_width]
+  Activations gated_;            // [tokens, ffn]
+  float* up_ = nullptr;          // [tokens, ffn]
+  std::byte* panels_ = nullptr;  // [threads, panel_bytes]
+  size_t panel_bytes_ = 0;
+  float* scores_ = nullptr;       // [threads, kHeadsAtOnce * (history + rows)]
+  VisibleRun* runs_ = nullptr;    // [threads, MaxRuns]
+  size_t* run_counts_ = nullptr;  // [threads] of token 0, for decoding
+  Counter counters_[kPhases];
+};
+
+}  // namespace axsim::model

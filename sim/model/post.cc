@@ -1,0 +1,98 @@
+#include "sim/model/post.h"
+
+#include <fmt/format.h>
+
+#include "base/bf16.h"
+
+namespace axsim::model {
+namespace {
+
+using axollama::ErrorKind;
+using axollama::Fail;
+using axollama::Status;
+
+struct PostRun {
+  CpuExecutor& cpu;
+  const spec::Program& program;
+  const Matrix& head;
+  const float* norm;
+  const uint16_t* input;  // [rows, hidden]
+  uint16_t* output;       // [rows, vocab]
+  size_t rows;
+  float* x = nullptr;  // [hidden]
+  Activations normed;
+  float* logits = nullptr;  // [rows, vocab]
+  std::byte* panels = nullptr;
+  Counter units{};
+
+  void Layout(Carver& carver) {
+    x = carver.Take<float>(head.cols);
+    normed.cols = head.cols;
+    normed.values = carver.Take<float>(rows * head.cols);
+    if (head.is_s8) {
+      normed.codes = carver.Take<int16_t>(rows * kernels::PaddedCols(head.cols));
+      normed.scales = carver.Take<float>(rows * kernels::BlockCount(head.cols));
+    }
+    logits = carver.Take<float>(rows * head.rows);
+    panels = carver.Take<std::byte>(cpu.pool().size() * kernels::PanelBytes(head.cols));
+  }
+
+  void Enter() {
+    for (size_t r = 0; r < rows; ++r) {
+      for (size_t i = 0; i < head.cols; ++i) {
+        x[i] = axollama::Bf16ToFloat(input[r * head.cols + i]);
+      }
+      cpu.kernels().rms_norm(x, norm, head.cols, program.norm_eps, normed.row(r));
+      normed.Encode(cpu.kernels(), r);
+    }
+  }
+
+  void Work(uint32_t thread) {
+    void* panel = panels + thread * kernels::PanelBytes(head.cols);
+    units.ForEach(UnitCount(head, rows), [&](size_t unit) {
+      const Slice slice = UnitSlice(head, rows, unit);
+      Multiply(cpu.kernels(), head, slice, normed, rows, logits, head.rows, panel);
+      for (size_t r = 0; r < rows; ++r) {
+        const float* from = logits + r * head.rows + slice.first;
+        uint16_t* to = output + r * head.rows + slice.first;
+        for (size_t i = 0; i < slice.count; ++i) {
+          to[i] = axollama::FloatToBf16(from[i] * program.logit_scale);
+        }
+      }
+    });
+  }
+};
+
+}  // namespace
+
+Status PostModel::Run(Executor& executor, uint32_t group, Spans inputs, Spans outputs) const {
+  if (group >= shapes_.size()) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("group {} is asked for, the model has {}", group, shapes_.size()));
+  }
+  const PostShape& shape = shapes_[group];
+  const container::Group& tensors = description_.groups[group];
+  AX_RETURN_IF_ERROR(CheckBindings("input", inputs, shape.input_bytes, tensors.inputs));
+  AX_RETURN_IF_ERROR(CheckBindings("output", outputs, shape.output_bytes, tensors.outputs));
+
+  auto& cpu = static_cast<CpuExecutor&>(executor);
+  cpu.Prepare({&head_, 1});
+  PostRun run{.cpu = cpu,
+              .program = description_.program,
+              .head = head_,
+              .norm = norm_,
+              .input = reinterpret_cast<const uint16_t*>(inputs[shape.input].data()),
+              .output = reinterpret_cast<uint16_t*>(outputs[shape.output].data()),
+              .rows = shape.rows};
+  Carver size(nullptr);
+  run.Layout(size);
+  Carver memory(cpu.Reserve(size.used()));
+  run.Layout(memory);
+  run.Enter();
+  cpu.pool().Run(
+      cpu.ThreadsFor(shape.rows),
+      [](void* self, uint32_t thread) { static_cast<PostRun*>(self)->Work(thread); }, &run);
+  return {};
+}
+
+}  // namespace axsim::model
