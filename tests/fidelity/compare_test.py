@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""Tests of compare.py: it must pass what is equal and refuse what is not."""
+
+import contextlib
+import copy
+import io
+import json
+import pathlib
+import tempfile
+import unittest
+
+import compare
+
+HERE = pathlib.Path(__file__).resolve().parent
+REFERENCE = HERE / "reference.jsonl"
+
+
+class CompareTest(unittest.TestCase):
+    def setUp(self):
+        self.rows = compare.read(REFERENCE)
+
+    def run_with(self, rows, weights="s8"):
+        with tempfile.TemporaryDirectory() as folder:
+            dump = pathlib.Path(folder) / "dump.jsonl"
+            dump.write_text("".join(json.dumps(row) + "\n" for row in rows))
+            err = io.StringIO()
+            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(err):
+                return compare.main([str(REFERENCE), str(dump), weights]), err.getvalue()
+
+    def test_the_reference_is_long_enough_and_whole(self):
+        self.assertGreaterEqual(len(self.rows), 2000)
+        summary = json.loads((HERE / "emulations.json").read_text())
+        self.assertEqual(len(self.rows), summary["tokens"])
+        self.assertAlmostEqual(compare.measure(self.rows, self.rows)["perplexity"],
+                               summary["perplexity"], places=2)
+
+    def test_equal_passes(self):
+        self.assertEqual(self.run_with(self.rows), (0, ""))
+        self.assertLess(abs(compare.measure(self.rows, self.rows)["kl"]), 1e-12)
+
+    def test_worse_perplexity_fails(self):
+        for row in self.rows:
+            row["logprob"] -= 0.011
+        code, err = self.run_with(self.rows)
+        self.assertEqual(code, 1)
+        self.assertIn("perplexity is off by +1.1", err)
+
+    def test_better_perplexity_fails_too(self):
+        for row in self.rows:
+            row["logprob"] += 0.006
+        self.assertEqual(self.run_with(self.rows, "bf16")[0], 1)
+
+    def test_other_best_token_fails(self):
+        for row in self.rows[::10]:
+            row["top"][0][0], row["top"][1][0] = row["top"][1][0], row["top"][0][0]
+        code, err = self.run_with(self.rows)
+        self.assertEqual(code, 1)
+        self.assertIn("top-1 agreement is 0.8", err)
+
+    def test_kl_is_seen(self):
+        dump = copy.deepcopy(self.rows)
+        for row in dump:
+            row["top"][0][1] -= 0.3
+            row["top"].sort(key=lambda pair: (-pair[1], pair[0]))
+        code, err = self.run_with(dump)
+        self.assertEqual(code, 1)
+        self.assertIn("mean KL", err)
+
+    def test_kl_of_known_distributions(self):
+        half = [[1, -0.6931472], [2, -1.3862944]]  # 1/2, 1/4, rest 1/4
+        other = [[1, -1.3862944], [2, -0.6931472]]
+        self.assertAlmostEqual(compare.divergence(half, other), 0.25 * 0.6931472, places=6)
+        # Token 2 is not named by the other side: 1/2, rest 1/2 against 1/4, rest 3/4.
+        self.assertAlmostEqual(compare.divergence(half, [[1, -1.3862944], [3, -2.0]]),
+                               0.5 * 0.6931472 + 0.5 * -0.4054651, places=6)
+
+    def test_malformed_dumps_are_refused(self):
+        self.assertIn("--window 512", self.run_with(self.rows[:-1])[1])
+        changed = copy.deepcopy(self.rows)
+        changed[5]["id"] += 1
+        self.assertIn("line 6", self.run_with(changed)[1])
+        changed = copy.deepcopy(self.rows)
+        changed[7]["top"].reverse()
+        self.assertIn("not sorted", self.run_with(changed)[1])
+        changed = copy.deepcopy(self.rows)
+        del changed[0]["top"]
+        self.assertEqual(self.run_with(changed)[0], 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
