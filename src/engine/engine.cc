@@ -7,55 +7,6 @@
 #include "base/log.h"
 
 namespace axollama::engine {
-namespace {
-
-// Room for text that a reader has not fetched yet: a token's text is rarely longer than this on
-// average, and a reader is rarely behind at all.
-constexpr size_t kBytesPerToken = 16;
-constexpr size_t kMostReservedBytes = 1u << 20;
-
-}  // namespace
-
-Generation::Generation(Request request, const npu::Limits& limits) : request_(std::move(request)) {
-  size_t most = limits.context_tokens - request_.tokens.size();
-  if (request_.max_tokens >= 0) most = std::min<size_t>(most, request_.max_tokens);
-  tokens_.reserve(most);
-  text_.reserve(std::min(most * kBytesPerToken, kMostReservedBytes));
-}
-
-bool Generation::Read(std::string* text, std::vector<int32_t>* tokens) {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return finished_ || !text_.empty(); });
-  // Copied, not swapped: the engine's thread keeps its room.
-  text->assign(text_);
-  tokens->assign(tokens_.begin(), tokens_.end());
-  const bool any = !text_.empty() || !tokens_.empty();
-  text_.clear();
-  tokens_.clear();
-  return any;
-}
-
-void Generation::OnToken(int32_t id) {
-  const std::lock_guard lock(mutex_);
-  tokens_.push_back(id);
-}
-
-void Generation::OnText(std::string_view text) {
-  {
-    const std::lock_guard lock(mutex_);
-    text_.append(text);
-  }
-  changed_.notify_one();
-}
-
-void Generation::Finish(Outcome outcome) {
-  {
-    const std::lock_guard lock(mutex_);
-    outcome_ = std::move(outcome);
-    finished_ = true;
-  }
-  changed_.notify_one();
-}
 
 Engine::Engine(Options options, Loader loader, OnLoaded on_loaded) : options_(options) {
   thread_ = std::thread(
@@ -78,7 +29,9 @@ Result<std::shared_ptr<Generation>> Engine::Submit(Request request) {
   const std::optional<npu::Limits> limits = this->limits();
   if (!limits) return Fail(ErrorKind::kUnavailable, "the model is not loaded");
   AX_RETURN_IF_ERROR(CheckRequest(request, *limits));
-  std::shared_ptr<Generation> generation(new Generation(std::move(request), *limits));
+  size_t most = limits->context_tokens - request.tokens.size();
+  if (request.max_tokens >= 0) most = std::min(most, static_cast<size_t>(request.max_tokens));
+  std::shared_ptr<Generation> generation(new Generation(std::move(request), most));
   {
     const std::lock_guard lock(mutex_);
     if (stopping_) return Fail(ErrorKind::kUnavailable, "the runner is ending");
@@ -102,7 +55,7 @@ void Engine::Cancel(const std::shared_ptr<Generation>& generation) {
   }
   Outcome outcome;
   outcome.status = Fail(ErrorKind::kCancelled, "the request was cancelled");
-  generation->Finish(std::move(outcome));
+  generation->queue_.Finish(std::move(outcome));
 }
 
 void Engine::Stop() {
@@ -115,8 +68,8 @@ void Engine::Stop() {
   changed_.notify_one();
   for (const std::shared_ptr<Generation>& generation : left) {
     Outcome outcome;
-    outcome.status = Fail(ErrorKind::kCancelled, "the runner is ending");
-    generation->Finish(std::move(outcome));
+    outcome.status = Fail(ErrorKind::kUnavailable, "the runner is ending");
+    generation->queue_.Finish(std::move(outcome));
   }
   if (thread_.joinable()) thread_.join();
 }
@@ -131,7 +84,7 @@ void Engine::SetState(RunnerState state) {
 
 void Engine::Run(const Loader& loader, const OnLoaded& on_loaded) {
   SetState(RunnerState::kLoading);
-  Result<Parts> parts = loader();
+  Result<Parts> parts = loader([this] { return stopping_.load(); });
   if (parts) {
     SetState(RunnerState::kIdle);
     const std::lock_guard lock(mutex_);
@@ -163,12 +116,15 @@ void Engine::Serve(const Parts& parts) {
     }
     SetState(RunnerState::kBusy);
     Outcome outcome = generator.Run(
-        generation->request_, [&] { return generation->cancelled_ || stopping_; }, *generation);
+        generation->request_, [&] { return generation->cancelled_ || stopping_; },
+        generation->queue_);
     SetState(RunnerState::kIdle);
-    if (!outcome.status && outcome.status.error().kind != ErrorKind::kCancelled) {
+    if (!outcome.status && stopping_ && !generation->cancelled_) {
+      outcome.status = Fail(ErrorKind::kUnavailable, "the runner is ending");
+    } else if (!outcome.status && outcome.status.error().kind != ErrorKind::kCancelled) {
       log::Error("engine", "a request failed: {}", outcome.status.error().message);
     }
-    generation->Finish(std::move(outcome));
+    generation->queue_.Finish(std::move(outcome));
   }
 }
 

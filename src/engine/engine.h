@@ -15,42 +15,34 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/progress.h"
 #include "device/device.h"
 #include "device/gate.h"
 #include "engine/generator.h"
+#include "engine/piece_queue.h"
 #include "npu/model.h"
 #include "text/tokenizer.h"
 
 namespace axollama::engine {
 
 // One request under way. Threads: one reader; the engine's thread writes.
-class Generation : private PieceSink {
+class Generation {
  public:
-  // Waits for text, and gives all that there is, with every token chosen since the last call.
-  // False at the end: the outcome is there. Both arguments are overwritten.
-  bool Read(std::string* text, std::vector<int32_t>* tokens);
-
-  // After Read was false.
-  const Outcome& outcome() const { return outcome_; }
+  // See PieceQueue.
+  bool Read(std::string* text, std::vector<int32_t>* tokens) { return queue_.Read(text, tokens); }
+  const Outcome& outcome() const { return queue_.outcome(); }
 
  private:
   friend class Engine;
-  Generation(Request request, const npu::Limits& limits);
-  void OnToken(int32_t id) override;
-  void OnText(std::string_view text) override;
-  void Finish(Outcome outcome);
+  Generation(Request request, size_t most_tokens)
+      : request_(std::move(request)), queue_(most_tokens) {}
 
   const Request request_;
+  PieceQueue queue_;
   std::atomic<bool> cancelled_{false};
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::string text_;  // not read yet; has room for a whole answer from the start
-  std::vector<int32_t> tokens_;
-  bool finished_ = false;
-  Outcome outcome_;
 };
 
 // What a loader makes, in the order of making; freed in the opposite one.
@@ -64,8 +56,8 @@ struct Parts {
 
 class Engine {
  public:
-  // Runs once on the engine's thread.
-  using Loader = std::function<Result<Parts>()>;
+  // Runs once on the engine's thread; `stop` turns true when the engine is to end.
+  using Loader = std::function<Result<Parts>(const npu::StopCheck& stop)>;
   // Called on the engine's thread when loading ended, before any request runs.
   using OnLoaded = std::function<void(const Status&)>;
 
@@ -90,8 +82,8 @@ class Engine {
   // kCancelled, unless it has ended before.
   void Cancel(const std::shared_ptr<Generation>& generation);
 
-  // Ends the running request and the waiting ones with kCancelled, frees model and device, and
-  // returns when that is done. A load under way is not interrupted.
+  // Ends the running request and the waiting ones with kUnavailable, frees model and device, and
+  // returns when that is done. A load under way ends where its loader looks at `stop`.
   void Stop();
 
   size_t waiting() const;

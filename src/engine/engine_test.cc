@@ -60,7 +60,7 @@ class EngineTest : public ::testing::Test {
     options.max_waiting = max_waiting;
     engine_ = std::make_unique<Engine>(
         options,
-        [this]() -> Result<Parts> {
+        [this](const npu::StopCheck&) -> Result<Parts> {
           Parts parts;
           auto model = std::make_unique<FakeModel>(SmallLimits());
           model->before_row = [this, raw = model.get()]() -> Status {
@@ -200,11 +200,11 @@ TEST_F(EngineTest, StopEndsEverythingAndRefusesMore) {
   const auto waiting = engine_->Submit(Make({2})).value();
   std::thread stopper([&] { engine_->Stop(); });
   Drain(*waiting);  // ends although the running one is held
-  EXPECT_EQ(waiting->outcome().status.error().kind, ErrorKind::kCancelled);
+  EXPECT_EQ(waiting->outcome().status.error().kind, ErrorKind::kUnavailable);
   barrier_.Open();
   stopper.join();
   Drain(*running);
-  EXPECT_EQ(running->outcome().status.error().kind, ErrorKind::kCancelled);
+  EXPECT_EQ(running->outcome().status.error().kind, ErrorKind::kUnavailable);
   EXPECT_FALSE(engine_->limits());
   const auto refused = engine_->Submit(Make({1}));
   ASSERT_FALSE(refused);
@@ -214,7 +214,7 @@ TEST_F(EngineTest, StopEndsEverythingAndRefusesMore) {
 TEST_F(EngineTest, AFailedLoadIsReportedAndNothingIsServed) {
   std::promise<Status> loaded;
   Engine engine(
-      {}, []() -> Result<Parts> { return Fail(ErrorKind::kNoMemory, "too big"); },
+      {}, [](const npu::StopCheck&) -> Result<Parts> { return Fail(ErrorKind::kNoMemory, "too big"); },
       [&](const Status& status) { loaded.set_value(status); });
   const Status status = loaded.get_future().get();
   ASSERT_FALSE(status);

@@ -86,7 +86,7 @@ Status Generator::RunChecked(const Request& request, const npu::StopCheck& stop,
   Timings& timings = outcome->timings;
   timings.cache_n = static_cast<uint32_t>(common);
   const int64_t start_ns = MonotonicNs();
-  AX_RETURN_IF_ERROR(ComputePrompt(tokens, common, stop));
+  AX_RETURN_IF_ERROR(ComputePrompt(tokens, common, waiting));
   const int64_t prompt_ns = MonotonicNs();
   timings.prompt_n = static_cast<uint32_t>(tokens.size() - common);
   timings.prompt_ms = Milliseconds(start_ns, prompt_ns);

@@ -16,6 +16,7 @@
 
 #include "base/progress.h"
 #include "device/gate.h"
+#include "engine/piece_queue.h"
 #include "engine/request.h"
 #include "engine/sampler.h"
 #include "engine/stop_matcher.h"
@@ -24,17 +25,6 @@
 #include "text/utf8_stream.h"
 
 namespace axollama::engine {
-
-// Where an answer goes, on the generator's thread; must not block for long.
-class PieceSink {
- public:
-  virtual ~PieceSink() = default;
-  // A token was chosen that is no end of the answer. Its text may come later, with others, or
-  // never (a stop string cuts it).
-  virtual void OnToken(int32_t id) = 0;
-  // Whole UTF-8 characters, never empty.
-  virtual void OnText(std::string_view text) = 0;
-};
 
 struct GeneratorOptions {
   const text::Tokenizer* tokenizer = nullptr;  // null: tokens only, no text

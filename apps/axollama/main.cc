@@ -1,0 +1,91 @@
+// axollama: one program, a subcommand for each thing it does. Each room brings its own.
+
+#include <fmt/core.h>
+
+#include <cstdio>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#ifdef AX_HAVE_CLI
+#include "cli/cli_main.h"
+#endif
+#ifdef AX_HAVE_RUNNER
+#include "runner/bench_main.h"
+#include "runner/perplexity_main.h"
+#include "runner/runner_main.h"
+#endif
+#ifdef AX_HAVE_SERVER
+#include "server/serve_main.h"
+#endif
+#ifdef AX_HAVE_WARDEN
+#include "warden/warden_main.h"
+#endif
+
+namespace {
+
+struct Command {
+  std::string_view name;
+  std::string_view help;  // empty: started by axollama itself, not listed
+  int (*main)(int argc, char** argv);
+};
+
+constexpr Command kCommands[] = {
+#ifdef AX_HAVE_SERVER
+    {"serve", "run the server", axollama::server::ServeMain},
+#endif
+#ifdef AX_HAVE_CLI
+    {"run", "ask a model, or chat with it", axollama::cli::RunMain},
+    {"list", "list the models", axollama::cli::ListMain},
+    {"ps", "list the loaded models", axollama::cli::PsMain},
+    {"show", "show what is known of a model", axollama::cli::ShowMain},
+    {"sim", "make model folders for the simulated card", axollama::cli::SimMain},
+#endif
+#ifdef AX_HAVE_RUNNER
+    {"bench", "measure a model's speeds", axollama::runner::BenchMain},
+    {"perplexity", "measure how well a model predicts a text", axollama::runner::PerplexityMain},
+    {"runner", "", axollama::runner::RunnerMain},
+#endif
+#ifdef AX_HAVE_WARDEN
+    {"warden", "", axollama::warden::WardenMain},
+#endif
+};
+
+void PrintHelp(std::FILE* to) {
+  fmt::print(to,
+             "axollama: language models on an AXERA card, with Ollama's API\n\n"
+             "Usage: axollama COMMAND [OPTIONS]\n\nCommands:\n");
+  for (const Command& command : kCommands) {
+    if (!command.help.empty()) fmt::print(to, "  {:<12} {}\n", command.name, command.help);
+  }
+  fmt::print(to,
+             "\n`axollama COMMAND --help` explains one; `axollama --version` names this one.\n");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string_view word = argc > 1 ? argv[1] : "";
+  if (word == "--version" || word == "-v" || word == "version") {
+    fmt::print("axollama {}\n", AXOLLAMA_VERSION);
+    return 0;
+  }
+  if (word == "--help" || word == "-h" || word == "help") {
+    PrintHelp(stdout);
+    return 0;
+  }
+  for (const Command& command : kCommands) {
+    if (command.name != word) continue;
+    std::string name = "axollama " + std::string(word);
+    std::vector<char*> rest(argv + 1, argv + argc);
+    rest[0] = name.data();
+    rest.push_back(nullptr);
+    return command.main(argc - 1, rest.data());
+  }
+  if (word.empty()) {
+    PrintHelp(stderr);
+  } else {
+    fmt::print(stderr, "error: no command \"{}\": `axollama --help` lists them\n", word);
+  }
+  return 2;
+}

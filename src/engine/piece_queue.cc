@@ -1,0 +1,54 @@
+#include "engine/piece_queue.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace axollama::engine {
+namespace {
+
+// A token's text is rarely longer than this on average, and a reader is rarely behind at all.
+constexpr size_t kBytesPerToken = 16;
+constexpr size_t kMostReservedBytes = 1u << 20;
+
+}  // namespace
+
+PieceQueue::PieceQueue(size_t most_tokens) {
+  tokens_.reserve(most_tokens);
+  text_.reserve(std::min(most_tokens * kBytesPerToken, kMostReservedBytes));
+}
+
+void PieceQueue::OnToken(int32_t id) {
+  const std::lock_guard lock(mutex_);
+  tokens_.push_back(id);
+}
+
+void PieceQueue::OnText(std::string_view text) {
+  {
+    const std::lock_guard lock(mutex_);
+    text_.append(text);
+  }
+  changed_.notify_one();
+}
+
+void PieceQueue::Finish(Outcome outcome) {
+  {
+    const std::lock_guard lock(mutex_);
+    outcome_ = std::move(outcome);
+    finished_ = true;
+  }
+  changed_.notify_one();
+}
+
+bool PieceQueue::Read(std::string* text, std::vector<int32_t>* tokens) {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return finished_ || !text_.empty(); });
+  // Copied, not swapped: the writer keeps its room.
+  text->assign(text_);
+  tokens->assign(tokens_.begin(), tokens_.end());
+  const bool any = !text_.empty() || !tokens_.empty();
+  text_.clear();
+  tokens_.clear();
+  return any;
+}
+
+}  // namespace axollama::engine

@@ -1,0 +1,134 @@
+#include "runner/perplexity_main.h"
+
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <boost/json/object.hpp>
+#include <cstdio>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "bundle/roots.h"
+#include "runner/interrupt.h"
+#include "runner/loader.h"
+#include "runner/perplexity.h"
+
+namespace axollama::runner {
+namespace {
+
+struct Arguments {
+  std::string model, file, dump;
+  std::vector<std::string> roots;
+  std::string device;
+  std::optional<int32_t> device_id;
+  uint32_t window = 0;
+  bool json = false;
+};
+
+int Say(int code, const std::string& message) {
+  fmt::print(stderr, "error: {}\n", message);
+  return code;
+}
+
+std::string DumpLine(const ScoredToken& token) {
+  std::string line =
+      fmt::format("{{\"id\":{},\"logprob\":{:.6f},\"top\":[", token.id, token.logprob);
+  for (size_t i = 0; i < token.top.size(); ++i) {
+    fmt::format_to(std::back_inserter(line), "{}[{},{:.6f}]", i == 0 ? "" : ",", token.top[i].first,
+                   token.top[i].second);
+  }
+  line += "]}\n";
+  return line;
+}
+
+struct CloseFile {
+  void operator()(std::FILE* file) const { std::fclose(file); }
+};
+
+Result<json::Object> Measure(const Arguments& arguments, device::Backend backend) {
+  AX_ASSIGN_OR_RETURN(
+      const bundle::ModelRef model,
+      bundle::ResolveModelArgument(bundle::ModelRoots(arguments.roots), arguments.model));
+  AX_ASSIGN_OR_RETURN(const std::string text, ReadFile(arguments.file));
+  std::unique_ptr<std::FILE, CloseFile> dump;
+  if (!arguments.dump.empty()) {
+    dump.reset(std::fopen(arguments.dump.c_str(), "we"));
+    if (dump == nullptr) return Fail(ErrorKind::kIo, "cannot write " + arguments.dump);
+  }
+
+  LoadRequest request;
+  request.folder = model.folder;
+  request.backend = backend;
+  request.device_id = arguments.device_id;
+  request.stop = Interrupted;
+  AX_ASSIGN_OR_RETURN(const Loaded loaded, Load(request));
+  AX_ASSIGN_OR_RETURN(
+      const std::vector<int32_t> tokens,
+      loaded.info->tokenizer->Encode(text, {.add_special = true, .parse_special = false}));
+  const uint32_t window =
+      arguments.window == 0 ? loaded.info->limits.context_tokens : arguments.window;
+  AX_ASSIGN_OR_RETURN(const Score score,
+                      ScoreTokens(*loaded.parts.model, loaded.parts.gate.get(), tokens, window,
+                                  Interrupted, [&](const ScoredToken& token) -> Status {
+                                    if (dump == nullptr) return {};
+                                    if (std::fputs(DumpLine(token).c_str(), dump.get()) >= 0)
+                                      return {};
+                                    return Fail(ErrorKind::kIo, "cannot write " + arguments.dump);
+                                  }));
+  if (dump != nullptr && std::fflush(dump.get()) != 0) {
+    return Fail(ErrorKind::kIo, "cannot write " + arguments.dump);
+  }
+  return json::Object{{"model", model.name},        {"device", loaded.info->backend},
+                      {"window_tokens", window},    {"windows", score.windows},
+                      {"tokens", tokens.size()},    {"scored_tokens", score.scored_tokens},
+                      {"mean_nll", score.mean_nll}, {"perplexity", score.perplexity}};
+}
+
+}  // namespace
+
+int PerplexityMain(int argc, char** argv) {
+  Arguments arguments;
+  CLI::App app{"Measures how well a model predicts a text.", argv[0]};
+  app.add_option("MODEL", arguments.model, "a model's name, or a folder (with a '/')")->required();
+  app.add_option("FILE", arguments.file, "the text, UTF-8")->required();
+  app.add_option("--models", arguments.roots, "a model root; may be given several times")
+      ->allow_extra_args(false);
+  app.add_option("--device", arguments.device, "axcl or sim; default: what the model is made for");
+  app.add_option("--device-id", arguments.device_id, "the card's id; default: the first card");
+  app.add_option("--window", arguments.window, "tokens of a window; default: the model's context")
+      ->check(CLI::Range(2, 1 << 20));
+  app.add_option("--dump", arguments.dump, "write one line of JSON for each scored token to OUT");
+  app.add_flag("--json", arguments.json, "one JSON object instead of a table");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  const Result<device::Backend> backend = device::ParseBackend(arguments.device);
+  if (!backend) return Say(2, backend.error().message);
+  log::Init("perplexity");
+  log::SetLevel(log::Level::kWarn);
+  CatchInterrupts();
+
+  const Result<json::Object> measured = Measure(arguments, *backend);
+  if (Interrupted()) return kInterruptedExit;
+  if (!measured) return Say(1, measured.error().message);
+  if (arguments.json) {
+    fmt::print("{}\n", json::Write(*measured));
+  } else {
+    for (const auto& [key, value] : *measured) {
+      const json::String* text = value.if_string();
+      fmt::print("{:<14} {}\n", std::string(key),
+                 text != nullptr ? std::string(*text) : json::Write(value));
+    }
+  }
+  return std::fflush(stdout) == 0 ? 0 : 1;
+}
+
+}  // namespace axollama::runner

@@ -1,0 +1,8 @@
+// `axollama perplexity MODEL FILE`: how well a model predicts a text (design 10).
+#pragma once
+
+namespace axollama::runner {
+
+int PerplexityMain(int argc, char** argv);
+
+}  // namespace axollama::runner

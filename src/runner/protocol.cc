@@ -1,0 +1,270 @@
+#include "runner/protocol.h"
+
+#include <algorithm>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+namespace axollama::runner {
+namespace {
+
+Error Field(std::string_view key, std::string_view must) {
+  return {ErrorKind::kInvalid, "\"" + std::string(key) + "\" must be " + std::string(must)};
+}
+
+Result<std::vector<int32_t>> Tokens(const json::Value& value, std::string_view key) {
+  const json::Array* array = value.if_array();
+  if (array == nullptr) return Fail(Field(key, "an array of token ids"));
+  std::vector<int32_t> tokens;
+  tokens.reserve(array->size());
+  for (const json::Value& item : *array) {
+    const int64_t* id = item.if_int64();
+    if (id == nullptr || *id < 0 || *id > std::numeric_limits<int32_t>::max()) {
+      return Fail(Field(key, "an array of token ids"));
+    }
+    tokens.push_back(static_cast<int32_t>(*id));
+  }
+  return tokens;
+}
+
+Result<std::vector<std::string>> Strings(const json::Object& object, std::string_view key) {
+  std::vector<std::string> strings;
+  const json::Value* value = json::Find(object, key);
+  if (value == nullptr) return strings;
+  const json::Array* array = value->if_array();
+  if (array == nullptr) return Fail(Field(key, "an array of strings"));
+  for (const json::Value& item : *array) {
+    const json::String* text = item.if_string();
+    if (text == nullptr) return Fail(Field(key, "an array of strings"));
+    strings.emplace_back(json::View(*text));
+  }
+  return strings;
+}
+
+Result<float> Number(const json::Object& object, std::string_view key, float otherwise) {
+  AX_ASSIGN_OR_RETURN(const double number, json::GetDouble(object, key, otherwise));
+  const float narrow = static_cast<float>(number);
+  if (!std::isfinite(narrow)) return Fail(Field(key, "a number of ordinary size"));
+  return narrow;
+}
+
+Result<int32_t> Whole(const json::Object& object, std::string_view key, int32_t otherwise) {
+  AX_ASSIGN_OR_RETURN(const int64_t number, json::GetInt(object, key, otherwise));
+  return static_cast<int32_t>(std::clamp<int64_t>(number, std::numeric_limits<int32_t>::min(),
+                                                  std::numeric_limits<int32_t>::max()));
+}
+
+Status ReadSampling(const json::Object& object, engine::SamplingOptions* options) {
+  AX_ASSIGN_OR_RETURN(options->temperature, Number(object, "temperature", options->temperature));
+  AX_ASSIGN_OR_RETURN(options->top_k, Whole(object, "top_k", options->top_k));
+  AX_ASSIGN_OR_RETURN(options->top_p, Number(object, "top_p", options->top_p));
+  AX_ASSIGN_OR_RETURN(options->min_p, Number(object, "min_p", options->min_p));
+  AX_RETURN_IF_ERROR(
+      Number(object, "typical_p", 1.0f));  // checked, then ignored: only 1 has a meaning
+  AX_ASSIGN_OR_RETURN(options->repeat_penalty,
+                      Number(object, "repeat_penalty", options->repeat_penalty));
+  if (options->repeat_penalty <= 0) return Fail(Field("repeat_penalty", "greater than 0"));
+  AX_ASSIGN_OR_RETURN(options->repeat_last_n,
+                      Whole(object, "repeat_last_n", options->repeat_last_n));
+  AX_ASSIGN_OR_RETURN(options->presence_penalty,
+                      Number(object, "presence_penalty", options->presence_penalty));
+  AX_ASSIGN_OR_RETURN(options->frequency_penalty,
+                      Number(object, "frequency_penalty", options->frequency_penalty));
+  AX_ASSIGN_OR_RETURN(options->seed, json::GetInt(object, "seed", options->seed));
+  return {};
+}
+
+json::Array IdArray(const std::vector<int32_t>& tokens) {
+  json::Array array;
+  array.reserve(tokens.size());
+  for (const int32_t token : tokens) array.emplace_back(token);
+  return array;
+}
+
+std::string Event(const json::Object& object) {
+  std::string line = "data: ";
+  json::WriteTo(object, &line);
+  line += "\n\n";
+  return line;
+}
+
+double Rounded(double milliseconds) { return std::round(milliseconds * 1000) / 1000; }
+
+json::Object Final(std::string_view text, const std::vector<int32_t>& tokens,
+                   const engine::Outcome& outcome) {
+  const engine::Timings& timings = outcome.timings;
+  std::string_view type = "limit";
+  if (outcome.stop == engine::StopType::kEos) type = "eos";
+  if (outcome.stop == engine::StopType::kWord) type = "word";
+  return json::Object{{"content", text},
+                      {"stop", true},
+                      {"stop_type", type},
+                      {"stopping_word", outcome.stopping_word},
+                      {"tokens", IdArray(tokens)},
+                      {"tokens_predicted", timings.predicted_n},
+                      {"tokens_evaluated", timings.cache_n + timings.prompt_n},
+                      {"tokens_cached", outcome.tokens_cached},
+                      {"truncated", false},
+                      {"timings", json::Object{{"cache_n", timings.cache_n},
+                                               {"prompt_n", timings.prompt_n},
+                                               {"prompt_ms", Rounded(timings.prompt_ms)},
+                                               {"predicted_n", timings.predicted_n},
+                                               {"predicted_ms", Rounded(timings.predicted_ms)}}}};
+}
+
+std::string_view TypeOf(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::kInvalid:
+      return "invalid_request_error";
+    case ErrorKind::kTooLong:
+      return "exceed_context_size_error";
+    case ErrorKind::kNotFound:
+      return "not_found_error";
+    case ErrorKind::kConflict:
+    case ErrorKind::kBusy:
+    case ErrorKind::kUnavailable:
+    case ErrorKind::kNoMemory:
+      return "unavailable_error";
+    case ErrorKind::kDevice:
+    case ErrorKind::kTimeout:
+      return "device_error";
+    case ErrorKind::kCancelled:
+    case ErrorKind::kIo:
+    case ErrorKind::kInternal:
+      break;
+  }
+  return "server_error";
+}
+
+json::Object ErrorObject(const Error& error, int code) {
+  return json::Object{{"code", code}, {"message", error.message}, {"type", TypeOf(error.kind)}};
+}
+
+}  // namespace
+
+Result<CompletionRequest> ReadCompletion(std::string_view body) {
+  AX_ASSIGN_OR_RETURN(const json::Object object, json::ParseObject(body, "the request"));
+  for (const std::string_view key : {"grammar", "json_schema", "response_format"}) {
+    if (json::Find(object, key) != nullptr) {
+      return Fail(ErrorKind::kInvalid, "\"" + std::string(key) + "\" is not supported yet");
+    }
+  }
+  CompletionRequest request;
+  const json::Value* prompt = json::Find(object, "prompt");
+  if (prompt == nullptr) return Fail(Field("prompt", "given"));
+  if (const json::String* text = prompt->if_string()) {
+    request.text = std::string(json::View(*text));
+  } else if (prompt->is_array()) {
+    AX_ASSIGN_OR_RETURN(request.generate.tokens, Tokens(*prompt, "prompt"));
+  } else {
+    return Fail(Field("prompt", "a string or an array of token ids"));
+  }
+  AX_ASSIGN_OR_RETURN(request.stream, json::GetBool(object, "stream", false));
+  AX_ASSIGN_OR_RETURN(request.encode.add_special, json::GetBool(object, "add_special", true));
+  AX_ASSIGN_OR_RETURN(request.encode.parse_special, json::GetBool(object, "parse_special", true));
+
+  engine::Request& generate = request.generate;
+  AX_ASSIGN_OR_RETURN(generate.reuse_prefix, json::GetBool(object, "cache_prompt", true));
+  AX_ASSIGN_OR_RETURN(generate.ignore_eos, json::GetBool(object, "ignore_eos", false));
+  AX_ASSIGN_OR_RETURN(generate.max_tokens, json::GetInt(object, "n_predict", -1));
+  generate.max_tokens = std::max<int64_t>(generate.max_tokens, -1);
+  AX_ASSIGN_OR_RETURN(generate.stop, Strings(object, "stop"));
+  AX_RETURN_IF_ERROR(ReadSampling(object, &generate.sampling));
+  return request;
+}
+
+Result<TokenizeRequest> ReadTokenize(std::string_view body) {
+  AX_ASSIGN_OR_RETURN(const json::Object object, json::ParseObject(body, "the request"));
+  if (json::Find(object, "content") == nullptr) return Fail(Field("content", "given"));
+  TokenizeRequest request;
+  AX_ASSIGN_OR_RETURN(request.content, json::GetString(object, "content", ""));
+  AX_ASSIGN_OR_RETURN(request.encode.add_special, json::GetBool(object, "add_special", false));
+  AX_ASSIGN_OR_RETURN(request.encode.parse_special, json::GetBool(object, "parse_special", true));
+  return request;
+}
+
+Result<std::vector<int32_t>> ReadDetokenize(std::string_view body) {
+  AX_ASSIGN_OR_RETURN(const json::Object object, json::ParseObject(body, "the request"));
+  const json::Value* tokens = json::Find(object, "tokens");
+  if (tokens == nullptr) return Fail(Field("tokens", "given"));
+  return Tokens(*tokens, "tokens");
+}
+
+Result<std::string> ReadApplyTemplate(std::string_view body, std::string_view bos_token,
+                                      std::string_view eos_token) {
+  AX_ASSIGN_OR_RETURN(json::Object object, json::ParseObject(body, "the request"));
+  const json::Value* messages = json::Find(object, "messages");
+  if (messages == nullptr || !messages->is_array()) {
+    return Fail(Field("messages", "an array of messages"));
+  }
+  for (const json::Value& message : messages->get_array()) {
+    const json::Object* fields = message.if_object();
+    const json::Value* role = fields == nullptr ? nullptr : json::Find(*fields, "role");
+    if (role == nullptr || !role->is_string()) {
+      return Fail(Field("messages", "an array of objects with a \"role\""));
+    }
+  }
+  json::Object context{{"messages", *messages},
+                       {"add_generation_prompt", true},
+                       {"bos_token", bos_token},
+                       {"eos_token", eos_token}};
+  if (const json::Value* more = json::Find(object, "chat_template_kwargs")) {
+    if (!more->is_object()) return Fail(Field("chat_template_kwargs", "an object"));
+    for (const auto& [key, value] : more->get_object()) context[key] = value;
+  }
+  return json::Write(context);
+}
+
+std::string WritePiece(std::string_view text, const std::vector<int32_t>& tokens) {
+  return Event(json::Object{{"content", text}, {"stop", false}, {"tokens", IdArray(tokens)}});
+}
+
+std::string WriteLast(const engine::Outcome& outcome) { return Event(Final("", {}, outcome)); }
+
+std::string WriteErrorEvent(const Error& error) {
+  return Event(json::Object{{"error", ErrorObject(error, 500)}});
+}
+
+std::string WriteWhole(std::string_view text, const std::vector<int32_t>& tokens,
+                       const engine::Outcome& outcome) {
+  return json::Write(Final(text, tokens, outcome));
+}
+
+int StatusOf(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::kInvalid:
+    case ErrorKind::kTooLong:
+      return 400;
+    case ErrorKind::kNotFound:
+      return 404;
+    case ErrorKind::kConflict:
+      return 409;
+    case ErrorKind::kCancelled:
+      return 499;
+    case ErrorKind::kBusy:
+    case ErrorKind::kUnavailable:
+    case ErrorKind::kNoMemory:
+      return 503;
+    case ErrorKind::kDevice:
+    case ErrorKind::kTimeout:
+    case ErrorKind::kIo:
+    case ErrorKind::kInternal:
+      break;
+  }
+  return 500;
+}
+
+std::string WriteError(const Error& error) {
+  return json::Write(json::Object{{"error", ErrorObject(error, StatusOf(error.kind))}});
+}
+
+std::string WriteTooLong(const Error& error, size_t prompt_tokens, uint32_t context_tokens) {
+  json::Object object = ErrorObject(error, StatusOf(error.kind));
+  object["n_prompt_tokens"] = prompt_tokens;
+  object["n_ctx"] = context_tokens;
+  return json::Write(json::Object{{"error", std::move(object)}});
+}
+
+}  // namespace axollama::runner

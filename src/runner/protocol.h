@@ -1,0 +1,54 @@
+// llama-server's JSON, read into and written from the engine's own types.
+//
+// Source: facts 3.4 of the Ollama API; llama.cpp tools/server/README.md.
+// Owner and threads: plain functions and values. Errors of Read...: kInvalid, naming the field.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.h"
+#include "base/result.h"
+#include "engine/request.h"
+#include "text/tokenizer.h"
+
+namespace axollama::runner {
+
+struct CompletionRequest {
+  engine::Request generate;         // its tokens are there when the prompt was given as tokens
+  std::optional<std::string> text;  // the prompt, when it was given as text
+  text::EncodeOptions encode;
+  bool stream = false;
+};
+Result<CompletionRequest> ReadCompletion(std::string_view body);
+
+struct TokenizeRequest {
+  std::string content;
+  text::EncodeOptions encode{.add_special = false, .parse_special = true};
+};
+Result<TokenizeRequest> ReadTokenize(std::string_view body);
+Result<std::vector<int32_t>> ReadDetokenize(std::string_view body);
+
+// What the chat template gets to see: {messages, add_generation_prompt, bos_token, eos_token} and
+// the members of chat_template_kwargs.
+Result<std::string> ReadApplyTemplate(std::string_view body, std::string_view bos_token,
+                                      std::string_view eos_token);
+
+// One event of a stream that goes on, and the last: `data: {...}` and an empty line.
+std::string WritePiece(std::string_view text, const std::vector<int32_t>& tokens);
+std::string WriteLast(const engine::Outcome& outcome);
+std::string WriteErrorEvent(const Error& error);
+// The whole answer of stream:false.
+std::string WriteWhole(std::string_view text, const std::vector<int32_t>& tokens,
+                       const engine::Outcome& outcome);
+
+// The HTTP status of an error, and its body {"error":{"code","message","type"}}.
+int StatusOf(ErrorKind kind);
+std::string WriteError(const Error& error);
+// The prompt is too long: with both numbers as n_prompt_tokens and n_ctx.
+std::string WriteTooLong(const Error& error, size_t prompt_tokens, uint32_t context_tokens);
+
+}  // namespace axollama::runner
