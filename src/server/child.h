@@ -1,0 +1,94 @@
+// A child process of the supervisor: start, its words, its end.
+//
+// A child gets standard input, output and error and the descriptors named in its options, nothing
+// else. It runs in a process group of its own, so that Ctrl-C reaches only the supervisor, which
+// then ends its children in order. Its standard error is passed on line by line.
+// Owner: the holder; the destructor kills and reaps. Threads: any, except construction and
+// destruction. One thread of its own per child reads its words and waits for its end.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/result.h"
+
+namespace axollama::server {
+
+// An owned file descriptor.
+class Fd {
+ public:
+  Fd() = default;
+  explicit Fd(int fd) : fd_(fd) {}
+  Fd(Fd&& other) noexcept : fd_(other.fd_) { other.fd_ = -1; }
+  Fd& operator=(Fd&& other) noexcept;
+  ~Fd() { Reset(); }
+  int get() const { return fd_; }
+  void Reset();
+
+ private:
+  int fd_ = -1;
+};
+
+struct Pipe {
+  Fd read, write;
+  static Result<Pipe> Make();  // both ends close on exec
+};
+
+// Opens /dev/null on 0, 1 and 2 where they are closed, so that nothing else gets those numbers.
+// Once, first thing in main.
+void KeepStandardDescriptors();
+
+struct ChildOptions {
+  std::string program = "/proc/self/exe";
+  std::vector<std::string> arguments;  // argv, with argv[0]
+  int stdin_fd = -1;                   // borrowed; -1: /dev/null
+  int stdout_fd = -1;                  // borrowed; -1: the child's standard error
+  std::vector<int> descriptors;        // borrowed; they are 3, 4 ... in the child
+};
+
+class Child {
+ public:
+  // A program that cannot be executed is kIo, and there is no child then. `on_exit` is called once,
+  // from the child's own thread, after its last words were read.
+  static Result<std::unique_ptr<Child>> Start(ChildOptions options,
+                                              std::function<void()> on_exit = {});
+  ~Child();
+
+  pid_t pid() const { return pid_; }
+  bool exited() const;
+  // Whether it has ended within `limit`.
+  bool WaitFor(std::chrono::milliseconds limit) const;
+  void Signal(int signal);  // nothing once it has ended
+
+  // After its end. "exit status 3", "signal 9 (Killed)".
+  std::string EndText() const;
+  int exit_code() const;  // -1 when a signal ended it
+  bool killed_by_signal() const;
+  // Its last line that began with "error:", without that word; "" when there was none.
+  std::string last_error() const;
+
+ private:
+  Child() = default;
+  void Watch(Fd words, Fd pidfd);
+  void TakeWords(std::string* buffer, bool last);
+
+  pid_t pid_ = -1;
+  std::function<void()> on_exit_;
+  mutable std::mutex mutex_;
+  mutable std::condition_variable ended_;
+  bool reaped_ = false;  // its number may belong to another process now
+  bool exited_ = false;  // and its last words were read
+  int wait_status_ = 0;
+  std::string last_error_;
+  std::thread watcher_;
+};
+
+}  // namespace axollama::server

@@ -1,0 +1,107 @@
+#include "server/routes.h"
+
+#include <fmt/format.h>
+
+#include <system_error>
+
+#include "api/errors.h"
+#include "base/log.h"
+
+namespace axollama::server {
+namespace {
+
+bool Allows(std::string_view methods, std::string_view method) {
+  while (!methods.empty()) {
+    const size_t end = std::min(methods.find(' '), methods.size());
+    if (methods.substr(0, end) == method) return true;
+    methods.remove_prefix(std::min(end + 1, methods.size()));
+  }
+  return false;
+}
+
+}  // namespace
+
+const Routes::Route Routes::kRoutes[] = {
+    {"GET HEAD", "/", &Routes::Root},
+    {"GET HEAD", "/api/version", &Routes::Version},
+    {"GET HEAD", "/api/tags", &Routes::Tags},
+    {"GET", "/api/ps", &Routes::Ps},
+    {"POST", "/api/show", &Routes::Show},
+    {"POST", "/api/generate", &Routes::Generate},
+    {"POST", "/api/chat", &Routes::Chat},
+    {"POST", "/load", &Routes::PrototypeLoad},
+    {"POST", "/generate", &Routes::PrototypeGenerate},
+    {"POST", "/reset", &Routes::PrototypeReset},
+    {"GET HEAD", "/health", &Routes::Health},
+};
+
+Routes::Routes(Models* models, AccessRules access) : models_(models), access_(std::move(access)) {}
+
+void Routes::Handle(const net::Request& request, net::Responder& responder) {
+  const AccessRules::Verdict access = access_.Check(request);
+  for (const auto& [name, value] : access.headers) responder.SetHeader(name, value);
+  if (access.refuse != 0) {
+    responder.Send(access.refuse, "", "");
+    return;
+  }
+  bool known = false;
+  for (const Route& route : kRoutes) {
+    if (request.path != route.path) continue;
+    known = true;
+    if (Allows(route.methods, request.method)) {
+      (this->*route.handler)(request, responder);
+      return;
+    }
+  }
+  responder.Send(known ? 405 : 404, "text/plain",
+                 known ? "405 method not allowed" : "404 page not found");
+}
+
+void SendError(net::Responder& responder, const Error& error) {
+  if (responder.begun()) {
+    responder.Write(api::WriteError(error.message) + "\n");
+    return;
+  }
+  // Nobody reads the answer of a request that its client left.
+  const int status = api::HttpStatus(error.kind);
+  if (status == 503) responder.SetHeader("Retry-After", "1");
+  responder.Send(status, kJson, api::WriteError(error.message));
+}
+
+void SendJson(net::Responder& responder, std::string_view body) {
+  responder.Send(200, kJson, body);
+}
+
+bool SendLine(net::Responder& responder, std::string line) {
+  if (!responder.begun()) responder.Begin(200, kNdjson);
+  line += '\n';
+  return responder.Write(line);
+}
+
+Result<bundle::ModelRef> FindUnderRoots(const Models& models, std::string_view path) {
+  namespace fs = std::filesystem;
+  if (path.find('/') == std::string_view::npos) {
+    if (auto model = bundle::FindModel(models.roots(), path)) return model;
+  } else if (path.find('\0') == std::string_view::npos) {
+    std::error_code error;
+    const fs::path folder = fs::canonical(fs::path(path), error);
+    if (!error) {
+      for (bundle::ModelRef& model : bundle::ListModels(models.roots())) {
+        if (model.folder == folder) return std::move(model);
+      }
+      for (const fs::path& given : models.roots()) {
+        const fs::path root = fs::canonical(given, error);
+        if (error) continue;
+        const std::string inside = folder.lexically_relative(root).string();
+        if (!inside.empty() && inside.rfind("..", 0) != 0 && inside != "." &&
+            bundle::LooksLikeBundle(folder)) {
+          return bundle::ModelRef{inside, folder};
+        }
+      }
+    }
+  }
+  return Fail(ErrorKind::kNotFound,
+              fmt::format("model_path '{}' is no model folder under the model roots", path));
+}
+
+}  // namespace axollama::server

@@ -1,0 +1,63 @@
+// The routes of `axollama serve`: Ollama's and the prototype's, on every listener.
+//
+// Owner: ServeMain; outlives the HTTP server. Threads: Handle runs on many at once.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "bundle/bundle.h"
+#include "bundle/roots.h"
+#include "net/server.h"
+#include "server/access.h"
+#include "server/models.h"
+
+namespace axollama::server {
+
+class Routes {
+ public:
+  Routes(Models* models, AccessRules access);
+  void Handle(const net::Request& request, net::Responder& responder);
+
+ private:
+  using Method = void (Routes::*)(const net::Request&, net::Responder&);
+  struct Route {
+    const char* methods;  // "GET HEAD"
+    const char* path;
+    Method handler;
+  };
+  static const Route kRoutes[];
+
+  // routes_models.cc
+  void Root(const net::Request& request, net::Responder& responder);
+  void Version(const net::Request& request, net::Responder& responder);
+  void Tags(const net::Request& request, net::Responder& responder);
+  void Ps(const net::Request& request, net::Responder& responder);
+  void Show(const net::Request& request, net::Responder& responder);
+  // routes_generate.cc
+  void Generate(const net::Request& request, net::Responder& responder);
+  void Chat(const net::Request& request, net::Responder& responder);
+  // routes_prototype.cc
+  void PrototypeLoad(const net::Request& request, net::Responder& responder);
+  void PrototypeGenerate(const net::Request& request, net::Responder& responder);
+  void PrototypeReset(const net::Request& request, net::Responder& responder);
+  void Health(const net::Request& request, net::Responder& responder);
+
+  Models* const models_;
+  const AccessRules access_;
+};
+
+inline constexpr std::string_view kJson = "application/json; charset=utf-8";
+inline constexpr std::string_view kNdjson = "application/x-ndjson";
+
+// {"error":...} with the error's status; one line more if the answer has begun.
+void SendError(net::Responder& responder, const Error& error);
+void SendJson(net::Responder& responder, std::string_view body);
+// One line of a stream, which begins with the first.
+bool SendLine(net::Responder& responder, std::string line);
+
+// The folder that /load may load: a bundle in one of the roots, by path or by name. Whatever else
+// it is, the answer is the same, so that it tells nothing about other folders.
+Result<bundle::ModelRef> FindUnderRoots(const Models& models, std::string_view path);
+
+}  // namespace axollama::server

@@ -1,0 +1,47 @@
+// This server's own folder below RuntimeDir(): sockets and progress pages of its children.
+//
+// `RUNTIME/serve-PID/`, mode 0700, held by an flock on its file `lock`, which dies with its holder.
+// Folders whose holder is gone are removed when a server starts, after the runners named in them
+// have ended (they notice the end of their lifeline; after a while they are killed).
+// Owner: ServeMain. Threads: NewRunner and Forget from any thread.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "server/child.h"
+
+namespace axollama::server {
+
+class RuntimeFolder {
+ public:
+  // Makes RuntimeDir() and the folder in it. Waits at most `patience` for the runners of servers
+  // that died before it kills them.
+  static Result<std::unique_ptr<RuntimeFolder>> Open(const std::filesystem::path& runtime_dir,
+                                                     std::chrono::milliseconds patience);
+  ~RuntimeFolder();  // removes the folder
+
+  struct RunnerFiles {
+    std::string socket;  // short enough for a Unix socket's address
+    std::filesystem::path progress;
+    std::filesystem::path pid;
+  };
+  RunnerFiles NewRunner();
+  // So that the next server knows whom to wait for, should this one die.
+  void NotePid(const RunnerFiles& files, pid_t pid);
+  void Forget(const RunnerFiles& files);
+
+ private:
+  RuntimeFolder() = default;
+
+  std::filesystem::path folder_;
+  std::filesystem::path socket_folder_;  // folder_, or a short one of its own below /tmp
+  Fd lock_;
+  std::atomic<uint32_t> next_{1};
+};
+
+}  // namespace axollama::server
