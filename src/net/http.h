@@ -8,6 +8,9 @@
 
 namespace axollama::net {
 
+// Header names are equal whatever their case.
+bool SameName(std::string_view a, std::string_view b);
+
 // In order of arrival; names compare without case.
 struct Headers {
   std::vector<std::pair<std::string, std::string>> list;
@@ -22,9 +25,9 @@ struct Request {
   std::string query;   // raw, without '?'
   Headers headers;
   std::string body;
-  std::string peer;    // "127.0.0.1:40312", or "unix"
-  std::string local;   // the listener's own address: "127.0.0.1:11434", or the socket's path
-  bool local_is_loopback = false;
+  std::string peer;   // "127.0.0.1:40312", or "unix"
+  std::string local;  // the listener's own address: "127.0.0.1:11434", or the socket's path
+  bool local_is_loopback = false;  // of a TCP listener; false for a Unix socket
 };
 
 }  // namespace axollama::net

@@ -47,11 +47,11 @@ using Handler = std::function<void(const Request&, Responder&)>;
 
 struct ServerOptions {
   size_t max_body_bytes = 64u << 20;
-  uint32_t max_active = 1024;       // handlers at once
+  uint32_t max_active = 1024;  // handlers at once
   uint32_t max_connections = 8192;
-  std::chrono::milliseconds header_timeout{30'000};   // first byte to end of header
+  std::chrono::milliseconds header_timeout{30'000};  // first byte to end of header
   std::chrono::milliseconds body_timeout{300'000};
-  std::chrono::milliseconds idle_timeout{600'000};    // kept alive without a request
+  std::chrono::milliseconds idle_timeout{600'000};  // kept alive without a request
   std::chrono::milliseconds write_timeout{120'000};
 };
 
