@@ -1,0 +1,79 @@
+// Holds memory of the simulated card in a process of its own, for tests that kill it or reboot the
+// card under it.
+//
+//   card_holder LIBRARY MIB
+// Takes MIB of the first card's memory, prints `ready`, and then answers lines on stdin:
+//   touch  fills the memory: prints the code as hexadecimal digits
+//   again  sets the device again and takes the memory anew: the same
+//   leave  ends without freeing anything     free  ends in the vendor's order
+// The end of stdin is a `leave`.
+#include <dlfcn.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "abi/axcl.h"
+
+namespace {
+
+template <typename Function>
+Function Symbol(void* library, const char* name) {
+  auto function = reinterpret_cast<Function>(dlsym(library, name));
+  if (function == nullptr) {
+    std::fprintf(stderr, "no symbol %s\n", name);
+    std::exit(1);
+  }
+  return function;
+}
+
+}  // namespace
+
+#define SYMBOL(name) const auto name = Symbol<decltype(&::name)>(library, #name)
+
+int main(int argc, char** argv) {
+  if (argc != 3) return 2;
+  void* library = dlopen(argv[1], RTLD_NOW | RTLD_LOCAL);
+  if (library == nullptr) return 1;
+  SYMBOL(axclInit);
+  SYMBOL(axclFinalize);
+  SYMBOL(axclrtGetDeviceList);
+  SYMBOL(axclrtSetDevice);
+  SYMBOL(axclrtResetDevice);
+  SYMBOL(axclrtMalloc);
+  SYMBOL(axclrtFree);
+  SYMBOL(axclrtMemset);
+
+  const size_t bytes = static_cast<size_t>(std::atoll(argv[2])) << 20;
+  axclrtDeviceList list{};
+  void* memory = nullptr;
+  const auto take = [&]() -> axclError {
+    if (const axclError code = axclrtSetDevice(list.devices[0]); code != AXCL_SUCC) return code;
+    return axclrtMalloc(&memory, bytes, AXCL_MEM_MALLOC_HUGE_FIRST);
+  };
+  if (axclInit(nullptr) != AXCL_SUCC || axclrtGetDeviceList(&list) != AXCL_SUCC) return 1;
+  if (const axclError code = take(); code != AXCL_SUCC) {
+    std::fprintf(stderr, "cannot take the memory: %08x\n", static_cast<uint32_t>(code));
+    return 1;
+  }
+  std::printf("ready\n");
+  std::fflush(stdout);
+
+  char line[64];
+  while (std::fgets(line, sizeof(line), stdin) != nullptr) {
+    if (std::strcmp(line, "leave\n") == 0) break;
+    if (std::strcmp(line, "free\n") == 0) {
+      axclrtFree(memory);
+      axclrtResetDevice(list.devices[0]);
+      axclFinalize();
+      return 0;
+    }
+    const bool again = std::strcmp(line, "again\n") == 0;
+    const axclError code = again ? take() : axclrtMemset(memory, 1, bytes);
+    std::printf("%08x\n", static_cast<uint32_t>(code));
+    std::fflush(stdout);
+  }
+  _exit(0);
+}
