@@ -1,6 +1,7 @@
 #include "server/access.h"
 
 #include <arpa/inet.h>
+#include <fmt/format.h>
 #include <ifaddrs.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -96,7 +97,7 @@ AccessRules::AccessRules(std::string_view extra_origins, std::string hostname)
   for (const char* host : {"localhost", "127.0.0.1", "0.0.0.0"}) {
     for (const char* scheme : {"http://", "https://"}) {
       add(std::string(scheme) + host);
-      add(std::string(scheme) + host + ":*");
+      add(fmt::format("{}{}:*", scheme, host));
     }
   }
   for (const char* scheme : {"app://*", "file://*", "tauri://*", "vscode-webview://*",
