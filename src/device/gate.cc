@@ -116,11 +116,9 @@ class FlockGate final : public CardGate {
   }
 
   Status Yield(const std::function<bool()>& stop) override {
-    if (inside_ && !lease_.Marked()) return {};
-    if (inside_) {
-      AX_ASSIGN_OR_RETURN(const bool loading, SomebodyLoads());
-      if (!loading) return {};
-    }
+    if (!inside_ || !lease_.Marked()) return {};
+    AX_ASSIGN_OR_RETURN(const bool loading, SomebodyLoads());
+    if (!loading) return {};
     Leave();
     return Enter(stop);
   }

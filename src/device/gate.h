@@ -31,7 +31,7 @@ class CardGate {
 
   // Enter: before a burst of executes; waits while a load is under way. Leave: after it.
   // Yield: between tokens; lets a waiting load in and comes back afterwards. One system call when
-  // nobody waits.
+  // nobody waits; nothing when not inside.
   virtual Status Enter(const std::function<bool()>& stop) = 0;
   virtual void Leave() = 0;
   virtual Status Yield(const std::function<bool()>& stop) = 0;

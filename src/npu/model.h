@@ -3,8 +3,8 @@
 // The hot path of design 6. K and V stay on the device; per token one embedding row, one position
 // index and one mask go up, the logits come down. Nothing is allocated per token.
 // Owner: the engine owns the Model; the Device must outlive it.
-// Threads: all calls from one thread (the engine's), which the model binds to the device; counters
-// and progress may be read from any.
+// Threads: all calls from one thread at a time (the engine's), which the model binds to the device;
+// counters and progress may be read from any.
 #pragma once
 
 #include <atomic>
@@ -24,7 +24,7 @@ namespace axollama::npu {
 struct Limits {
   uint32_t context_tokens = 0;     // positions in all: KV rows + 1
   uint32_t chunk_tokens = 0;       // rows of a prefill chunk
-  uint32_t max_prompt_tokens = 0;  // what the prefill ladder and the context reach
+  uint32_t max_prompt_tokens = 0;  // what chunks reach; beyond it prompts go token by token
   uint32_t vocab = 0;
   uint32_t hidden = 0;
   uint32_t layers = 0;
@@ -35,15 +35,19 @@ struct Counters {
   std::atomic<uint64_t> device_calls{0};
   std::atomic<uint64_t> bytes_up{0};
   std::atomic<uint64_t> bytes_down{0};
-};
-
-struct LoadOptions {
-  Progress* progress = nullptr;         // told of each file and call; may be null
-  device::CardGate* gate = nullptr;     // the card-wide lease; null: no other process shares it
+  std::atomic<uint64_t> execute_ns{0};  // time spent inside executes, their fixed part included
 };
 
 // Asked between device calls; true ends the work with kCancelled.
 using StopCheck = std::function<bool()>;
+
+struct LoadOptions {
+  Progress* progress = nullptr;  // told of each file and call; may be null
+  // The card-wide lease; null: no other process shares the card. Load acquires it. Around Prefill
+  // and Decode the caller is inside (Enter); Prefill yields between chunks.
+  device::CardGate* gate = nullptr;
+  StopCheck stop = nullptr;  // asked while waiting for the lease and between files
+};
 
 class Model {
  public:
@@ -58,6 +62,7 @@ class Model {
   // Computes tokens at positions [history, history + tokens.size()); rows below `history` must be
   // in the cache from before. Afterwards logits() belongs to the last token. With `on_row` the
   // post model runs for every row, and on_row(i) is called with logits() of tokens[i] in place.
+  // More tokens than the context has room for are kTooLong.
   // After an error or a stop the rows from `history` on are undefined.
   virtual Status Prefill(std::span<const int32_t> tokens, uint32_t history, const StopCheck& stop,
                          const std::function<Status(size_t)>& on_row = nullptr) = 0;

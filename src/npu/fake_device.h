@@ -1,0 +1,361 @@
+// Tests only: a device in memory that checks how it is used and computes a small model.
+//
+// Fresh memory is full of NaN, every binding must have exactly the size of its tensor, every mask
+// entry must be 0 or -65536, no buffer may be input and output at once, and no call may come from
+// a thread that is not bound. The model: a row's output depends on every K and V row that its mask
+// shows, in ascending order of position, so that a wrong row, mask or index shows in the logits.
+#pragma once
+
+#include <cmath>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/bf16.h"
+#include "device/device.h"
+
+namespace axollama::npu {
+
+// Set while a fake device runs, so that its own allocations are not counted.
+inline thread_local bool inside_fake_device = false;
+// Calls of operator new outside a fake device; allocations_test.cc counts them.
+uint64_t CountedAllocations();
+
+struct InsideFakeDevice {
+  InsideFakeDevice() { inside_fake_device = true; }
+  ~InsideFakeDevice() { inside_fake_device = false; }
+};
+
+struct FakeSizes {
+  uint32_t layers = 3, hidden = 6, kv_width = 4, kv_rows = 31, chunk = 4, vocab = 11;
+  uint32_t index_planes = 1;
+  std::vector<uint32_t> ladder = {0, 4, 8, 16};
+  std::vector<uint32_t> decode_rows = {31};  // of the decode groups
+};
+
+// One layer on one row: the rule both sides of the tests share. `k`, `v` hold the visible rows.
+struct FakeRule {
+  static float Round(float value) { return Bf16ToFloat(FloatToBf16(value)); }
+  static void Rows(uint32_t layer, uint32_t position, const std::vector<float>& in,
+                   std::vector<float>* k, std::vector<float>* v) {
+    for (size_t d = 0; d < k->size(); ++d) {
+      const float x = in[d % in.size()];
+      (*k)[d] = Round(x * 0.5f + static_cast<float>(position) / 64.0f);
+      (*v)[d] = Round(std::sin(x * (static_cast<float>(d) + 1) + static_cast<float>(layer)));
+    }
+  }
+  static float Weight(uint32_t distance_rank, const std::vector<float>& k) {
+    return 1.0f / (1.0f + static_cast<float>(distance_rank) + k[0] * k[0]);
+  }
+};
+
+inline std::vector<device::GroupInfo> FakeLayerGroups(const FakeSizes& s) {
+  using device::DataType;
+  const auto tensor = [](const char* name, DataType type, std::vector<int32_t> dims) {
+    uint64_t bytes = type == DataType::kUint32 ? 4 : 2;
+    for (const int32_t dim : dims) bytes *= static_cast<uint64_t>(dim);
+    return device::TensorInfo{name, type, std::move(dims), bytes};
+  };
+  const auto group = [&](uint32_t rows_, uint32_t history_) {
+    const auto rows = static_cast<int32_t>(rows_), history = static_cast<int32_t>(history_);
+    const auto h = static_cast<int32_t>(s.hidden), d = static_cast<int32_t>(s.kv_width);
+    const auto planes = static_cast<int32_t>(s.index_planes);
+    // NONE, as the vendor's library says of several types.
+    return device::GroupInfo{{tensor("K_cache", DataType::kBf16, {1, history, d}),
+                              tensor("V_cache", DataType::kNone, {1, history, d}),
+                              tensor("indices", DataType::kUint32, {planes, rows}),
+                              tensor("input", DataType::kBf16, {1, rows, h}),
+                              tensor("mask", DataType::kBf16, {1, rows, history + rows})},
+                             {tensor("K_cache_out", DataType::kBf16, {1, rows, d}),
+                              tensor("V_cache_out", DataType::kBf16, {1, rows, d}),
+                              tensor("output", DataType::kBf16, {1, rows, h})}};
+  };
+  std::vector<device::GroupInfo> groups;
+  for (const uint32_t rows : s.decode_rows) groups.push_back(group(1, rows));
+  for (const uint32_t history : s.ladder) groups.push_back(group(s.chunk, history ? history : 1));
+  return groups;
+}
+
+inline std::vector<device::GroupInfo> FakePostGroups(const FakeSizes& s) {
+  const auto h = static_cast<int32_t>(s.hidden), v = static_cast<int32_t>(s.vocab);
+  return {{{{"input", device::DataType::kBf16, {1, 1, h}, s.hidden * 2ull}},
+           {{"output", device::DataType::kBf16, {1, 1, v}, s.vocab * 2ull},
+            {"indices", device::DataType::kInt32, {1, 8}, 32}}}};
+}
+
+class FakeDevice final : public device::Device {
+ public:
+  explicit FakeDevice(FakeSizes sizes) : sizes_(std::move(sizes)) {}
+
+  // What a test may set or read.
+  std::function<std::vector<device::GroupInfo>(const std::string& file)> groups_of;
+  uint64_t fail_at = 0;  // the call with this number, from 1, fails
+  uint64_t calls = 0;
+  uint64_t free_bytes = uint64_t{1} << 30;
+  bool knows_memory = true;
+  device::Backend as = device::Backend::kSim;
+  std::vector<std::string> executed;  // "l0:g1"; recorded only while `record` is set
+  bool record = false;
+  std::vector<std::string> faults;  // what was done wrong
+  size_t live_allocations() const { return memory_.size(); }
+  size_t live_models() const { return models_; }
+  size_t live_ios() const { return ios_; }
+
+  device::Backend backend() const override { return as; }
+  std::string_view library() const override { return "fake"; }
+  const device::Card& card() const override { return card_; }
+  Result<std::vector<device::Card>> ListCards() override { return std::vector{card_}; }
+  Status BindThread() override {
+    AX_RETURN_IF_ERROR(Call());
+    bound_ = std::this_thread::get_id();
+    return {};
+  }
+  Result<device::Properties> ReadProperties(int32_t) override {
+    bound_ = {};
+    if (!knows_memory) return Fail(ErrorKind::kUnavailable, "cannot tell");
+    device::Properties properties;
+    properties.cmm_free_bytes = free_bytes;
+    return properties;
+  }
+  Status Reboot(int32_t) override { return {}; }
+
+  Result<device::Address> Allocate(uint64_t size_bytes) override {
+    const InsideFakeDevice inside;
+    AX_RETURN_IF_ERROR(BoundCall());
+    next_ += (size_bytes + 4095) / 4096 * 4096 + 4096;
+    memory_[next_].assign(size_bytes, std::byte{0xff});
+    return device::Address{next_};
+  }
+  Status Free(device::Address address) override {
+    if (bound_ != std::this_thread::get_id()) Fault("free from an unbound thread");
+    if (memory_.erase(address.value) != 1) Fault("free of an unknown address");
+    return {};
+  }
+  Status Fill(device::Address to, uint8_t value, uint64_t size_bytes) override {
+    AX_RETURN_IF_ERROR(BoundCall());
+    std::memset(At(to, size_bytes), value, size_bytes);
+    return {};
+  }
+  Status CopyUp(device::Address to, std::span<const std::byte> from) override {
+    AX_RETURN_IF_ERROR(BoundCall());
+    std::memcpy(At(to, from.size()), from.data(), from.size());
+    return {};
+  }
+  Status CopyDown(std::span<std::byte> to, device::Address from) override {
+    AX_RETURN_IF_ERROR(BoundCall());
+    std::memcpy(to.data(), At(from, to.size()), to.size());
+    return {};
+  }
+  Status CopyOnDevice(device::Address to, device::Address from, uint64_t size_bytes) override {
+    AX_RETURN_IF_ERROR(BoundCall());
+    std::memcpy(At(to, size_bytes), At(from, size_bytes), size_bytes);
+    return {};
+  }
+  Result<std::unique_ptr<device::LoadedModel>> Load(const std::filesystem::path& file) override;
+
+  // Reads device memory behind the model's back.
+  std::vector<std::byte> Peek(device::Address from, uint64_t size_bytes) {
+    const std::byte* start = At(from, size_bytes);
+    return {start, start + size_bytes};
+  }
+
+ private:
+  friend class FakeModelOnDevice;
+  friend class FakeIo;
+
+  Status Call() {
+    if (++calls == fail_at) return Fail(ErrorKind::kDevice, "fault on purpose");
+    return {};
+  }
+  Status BoundCall() {
+    if (bound_ != std::this_thread::get_id()) Fault("a call from an unbound thread");
+    return Call();
+  }
+  void Fault(std::string what) {
+    const InsideFakeDevice inside;
+    faults.push_back(std::move(what));
+  }
+  std::byte* At(device::Address address, uint64_t size_bytes) {
+    auto it = memory_.upper_bound(address.value);
+    if (it != memory_.begin()) {
+      --it;
+      const uint64_t offset = address.value - it->first;
+      if (offset + size_bytes <= it->second.size()) return it->second.data() + offset;
+    }
+    Fault("access outside any allocation");
+    spare_.assign(size_bytes, std::byte{0});
+    return spare_.data();
+  }
+
+  const FakeSizes sizes_;
+  device::Card card_{1, 7};
+  std::thread::id bound_;
+  std::map<uint64_t, std::vector<std::byte>> memory_;
+  std::vector<std::byte> spare_;
+  uint64_t next_ = 0x100000000;
+  size_t models_ = 0, ios_ = 0;
+};
+
+class FakeIo final : public device::Io {
+ public:
+  explicit FakeIo(FakeDevice& device) : device_(device) { ++device_.ios_; }
+  ~FakeIo() override { --device_.ios_; }
+  struct Bound {
+    device::Address address;
+    uint64_t size_bytes = 0;
+  };
+  Status BindInput(uint32_t index, device::Address address, uint64_t size_bytes) override {
+    inputs[index] = {address, size_bytes};
+    return {};
+  }
+  Status BindOutput(uint32_t index, device::Address address, uint64_t size_bytes) override {
+    outputs[index] = {address, size_bytes};
+    return {};
+  }
+  std::map<uint32_t, Bound> inputs, outputs;
+
+ private:
+  FakeDevice& device_;
+};
+
+class FakeModelOnDevice final : public device::LoadedModel {
+ public:
+  FakeModelOnDevice(FakeDevice& device, std::vector<device::GroupInfo> groups, int layer)
+      : device_(device), groups_(std::move(groups)), layer_(layer) {
+    ++device_.models_;
+  }
+  ~FakeModelOnDevice() override { --device_.models_; }
+
+  const std::vector<device::GroupInfo>& groups() const override { return groups_; }
+  std::string_view compiler_version() const override { return "fake 1"; }
+  Result<std::unique_ptr<device::Io>> CreateIo() override {
+    return std::make_unique<FakeIo>(device_);
+  }
+  Status Execute(uint32_t group, device::Io& io) override {
+    const InsideFakeDevice inside;
+    AX_RETURN_IF_ERROR(device_.BoundCall());
+    if (device_.record) {
+      device_.executed.push_back(
+          layer_ < 0 ? "post" : "l" + std::to_string(layer_) + ":g" + std::to_string(group));
+    }
+    const FakeIo& bound = static_cast<FakeIo&>(io);
+    CheckBindings(groups_[group], bound);
+    layer_ < 0 ? RunPost(bound) : RunLayer(groups_[group], bound);
+    return {};
+  }
+
+ private:
+  void CheckBindings(const device::GroupInfo& info, const FakeIo& io) {
+    for (uint32_t i = 0; i < info.inputs.size(); ++i) {
+      const auto it = io.inputs.find(i);
+      if (it == io.inputs.end() || it->second.size_bytes != info.inputs[i].size_bytes) {
+        device_.Fault("input " + info.inputs[i].name + " is bound with another size");
+      }
+      for (const auto& [index, output] : io.outputs) {
+        if (it != io.inputs.end() && output.address.value == it->second.address.value) {
+          device_.Fault(info.inputs[i].name + " is input and output");
+        }
+      }
+    }
+    for (uint32_t i = 0; i < info.outputs.size(); ++i) {
+      const auto it = io.outputs.find(i);
+      if (it == io.outputs.end() || it->second.size_bytes != info.outputs[i].size_bytes ||
+          !device_.memory_.contains(it->second.address.value)) {
+        device_.Fault("output " + info.outputs[i].name + " is not bound to a buffer of its own");
+      }
+    }
+  }
+  template <typename T>
+  T* Data(const FakeIo::Bound& bound) {
+    return reinterpret_cast<T*>(device_.At(bound.address, bound.size_bytes));
+  }
+
+  void RunLayer(const device::GroupInfo& info, const FakeIo& io) {
+    const auto rows = static_cast<size_t>(info.inputs[3].dims[1]);
+    const auto history = static_cast<size_t>(info.inputs[0].dims[1]);
+    const auto width = static_cast<size_t>(info.inputs[0].dims[2]);
+    const auto hidden = static_cast<size_t>(info.inputs[3].dims[2]);
+    const auto planes = static_cast<size_t>(info.inputs[2].dims[0]);
+    const auto* k = Data<uint16_t>(io.inputs.at(0));
+    const auto* v = Data<uint16_t>(io.inputs.at(1));
+    const auto* indices = Data<uint32_t>(io.inputs.at(2));
+    const auto* in = Data<uint16_t>(io.inputs.at(3));
+    const auto* mask = Data<uint16_t>(io.inputs.at(4));
+    auto* k_out = Data<uint16_t>(io.outputs.at(0));
+    auto* v_out = Data<uint16_t>(io.outputs.at(1));
+    auto* out = Data<uint16_t>(io.outputs.at(2));
+
+    std::vector<float> x(hidden), k_row(width), v_row(width);
+    for (size_t r = 0; r < rows; ++r) {
+      for (size_t p = 1; p < planes; ++p) {
+        if (indices[p * rows + r] != indices[r]) device_.Fault("index planes differ");
+      }
+      for (size_t i = 0; i < hidden; ++i) x[i] = Bf16ToFloat(in[r * hidden + i]);
+      FakeRule::Rows(static_cast<uint32_t>(layer_), indices[r], x, &k_row, &v_row);
+      for (size_t d = 0; d < width; ++d) {
+        k_out[r * width + d] = FloatToBf16(k_row[d]);
+        v_out[r * width + d] = FloatToBf16(v_row[d]);
+      }
+    }
+    for (size_t r = 0; r < rows; ++r) {
+      const uint16_t* row_mask = mask + r * (history + rows);
+      std::vector<float> sum(width, 0.0f);
+      uint32_t rank = 0;
+      for (size_t c = 0; c < history + rows; ++c) {
+        const uint16_t* key = c < history ? k + c * width : k_out + (c - history) * width;
+        const uint16_t* value = c < history ? v + c * width : v_out + (c - history) * width;
+        if (row_mask[c] != 0 && row_mask[c] != 0xC780) device_.Fault("a mask entry is neither");
+        for (size_t d = 0; d < width; ++d) {
+          k_row[d] = Bf16ToFloat(key[d]);
+          v_row[d] = Bf16ToFloat(value[d]);
+          // A NaN passes through an additive mask.
+          if (std::isnan(k_row[d]) || std::isnan(v_row[d])) device_.Fault("NaN in the cache");
+        }
+        if (row_mask[c] != 0) continue;
+        const float weight = FakeRule::Weight(rank++, k_row);
+        for (size_t d = 0; d < width; ++d) sum[d] += weight * v_row[d];
+      }
+      for (size_t i = 0; i < hidden; ++i) {
+        out[r * hidden + i] = FloatToBf16(0.5f * Bf16ToFloat(in[r * hidden + i]) + sum[i % width]);
+      }
+    }
+  }
+
+  void RunPost(const FakeIo& io) {
+    const auto* in = Data<uint16_t>(io.inputs.at(0));
+    auto* out = Data<uint16_t>(io.outputs.at(0));
+    const auto hidden = static_cast<size_t>(groups_[0].inputs[0].dims[2]);
+    const auto vocab = static_cast<size_t>(groups_[0].outputs[0].dims[2]);
+    for (size_t t = 0; t < vocab; ++t) {
+      float sum = 0;
+      for (size_t i = 0; i < hidden; ++i) {
+        sum += Bf16ToFloat(in[i]) * std::cos(static_cast<float>(t * 7 + i * 3));
+      }
+      out[t] = FloatToBf16(sum);
+    }
+  }
+
+  FakeDevice& device_;
+  std::vector<device::GroupInfo> groups_;
+  int layer_;  // -1: post
+};
+
+inline Result<std::unique_ptr<device::LoadedModel>> FakeDevice::Load(
+    const std::filesystem::path& file) {
+  const InsideFakeDevice inside;
+  AX_RETURN_IF_ERROR(BoundCall());
+  const std::string name = file.filename().string();
+  const bool post = name.find("post") != std::string::npos;
+  std::vector<device::GroupInfo> groups = post ? FakePostGroups(sizes_) : FakeLayerGroups(sizes_);
+  if (groups_of) {
+    if (auto other = groups_of(name); !other.empty()) groups = std::move(other);
+  }
+  const int layer = post ? -1 : std::stoi(name.substr(1));
+  return std::make_unique<FakeModelOnDevice>(*this, std::move(groups), layer);
+}
+
+}  // namespace axollama::npu

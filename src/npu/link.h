@@ -1,0 +1,98 @@
+// The device as the hot path uses it: every call is counted, timed and seen by the supervisor.
+//
+// Owner: the Model; device, counters and progress page outlive it. Threads: the model's.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/progress.h"
+#include "device/device.h"
+#include "npu/model.h"
+
+namespace axollama::npu {
+
+class Link {
+ public:
+  Link(device::Device& device, Counters& counters, ProgressPage* page)
+      : device_(device), counters_(counters), page_(page) {}
+
+  device::Device& device() { return device_; }
+  ProgressPage* page() { return page_; }
+
+  Status CopyUp(device::Address to, std::span<const std::byte> from) {
+    Add(counters_.bytes_up, from.size());
+    return Done(device_.CopyUp(to, from));
+  }
+  Status CopyDown(std::span<std::byte> to, device::Address from) {
+    Add(counters_.bytes_down, to.size());
+    return Done(device_.CopyDown(to, from));
+  }
+  Status CopyOnDevice(device::Address to, device::Address from, uint64_t size_bytes) {
+    return Done(device_.CopyOnDevice(to, from, size_bytes));
+  }
+  Status Execute(device::LoadedModel& model, uint32_t group, device::Io& io) {
+    const int64_t start_ns = MonotonicNs();
+    Status status = Done(model.Execute(group, io));
+    Add(counters_.execute_ns, static_cast<uint64_t>(MonotonicNs() - start_ns));
+    return status;
+  }
+  // For calls that go to the device directly while loading.
+  Status Done(Status status) {
+    Add(counters_.device_calls, 1);
+    if (page_ != nullptr) {
+      Add(page_->device_calls, 1);
+      page_->last_progress_ns.store(MonotonicNs(), std::memory_order_relaxed);
+    }
+    return status;
+  }
+
+ private:
+  // One writer: no locked instruction is needed.
+  static void Add(std::atomic<uint64_t>& counter, uint64_t amount) {
+    counter.store(counter.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+  }
+
+  device::Device& device_;
+  Counters& counters_;
+  ProgressPage* page_;
+};
+
+// Device memory, freed by its destructor; the model's thread must be bound.
+class Buffer {
+ public:
+  static Result<Buffer> Allocate(device::Device& device, uint64_t size_bytes) {
+    AX_ASSIGN_OR_RETURN(const device::Address address, device.Allocate(size_bytes));
+    return Buffer(&device, address, size_bytes);
+  }
+  Buffer() = default;
+  Buffer(Buffer&& other) noexcept
+      : device_(std::exchange(other.device_, nullptr)),
+        address_(other.address_),
+        size_bytes_(other.size_bytes_) {}
+  Buffer& operator=(Buffer&& other) noexcept {
+    std::swap(device_, other.device_);
+    std::swap(address_, other.address_);
+    std::swap(size_bytes_, other.size_bytes_);
+    return *this;
+  }
+  ~Buffer() {
+    if (device_ != nullptr) (void)device_->Free(address_);
+  }
+
+  device::Address address() const { return address_; }
+  uint64_t size_bytes() const { return size_bytes_; }
+
+ private:
+  Buffer(device::Device* device, device::Address address, uint64_t size_bytes)
+      : device_(device), address_(address), size_bytes_(size_bytes) {}
+
+  device::Device* device_ = nullptr;
+  device::Address address_;
+  uint64_t size_bytes_ = 0;
+};
+
+}  // namespace axollama::npu

@@ -1,0 +1,436 @@
+#include "npu/model.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <atomic>
+#include <fstream>
+#include <numeric>
+#include <thread>
+
+#include "npu/fake_device.h"
+
+namespace axollama::npu {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class FakeTable final : public bundle::EmbeddingTable {
+ public:
+  FakeTable(uint32_t tokens, uint32_t width) : tokens_(tokens), width_(width) {}
+  uint32_t tokens() const override { return tokens_; }
+  uint32_t width() const override { return width_; }
+  Status Row(int32_t token, std::span<uint16_t> out) const override {
+    if (token < 0 || static_cast<uint32_t>(token) >= tokens_) {
+      return Fail(ErrorKind::kInvalid, "token out of range");
+    }
+    for (uint32_t i = 0; i < width_; ++i) out[i] = FloatToBf16(Value(token, i));
+    return {};
+  }
+  static float Value(int32_t token, uint32_t i) {
+    return std::sin(static_cast<float>(token * 5 + static_cast<int32_t>(i)));
+  }
+
+ private:
+  uint32_t tokens_, width_;
+};
+
+// The model of FakeDevice, written plainly: logits after each of `tokens`.
+std::vector<std::vector<float>> Reference(const FakeSizes& s, const std::vector<int32_t>& tokens) {
+  std::vector<std::vector<std::vector<float>>> k(s.layers), v(s.layers);
+  std::vector<std::vector<float>> all;
+  for (uint32_t position = 0; position < tokens.size(); ++position) {
+    std::vector<float> x(s.hidden);
+    for (uint32_t i = 0; i < s.hidden; ++i) {
+      x[i] = FakeRule::Round(FakeTable::Value(tokens[position], i));
+    }
+    for (uint32_t layer = 0; layer < s.layers; ++layer) {
+      std::vector<float> k_row(s.kv_width), v_row(s.kv_width), sum(s.kv_width, 0.0f);
+      FakeRule::Rows(layer, position, x, &k_row, &v_row);
+      k[layer].push_back(k_row);
+      v[layer].push_back(v_row);
+      for (uint32_t p = 0; p <= position; ++p) {
+        const float weight = FakeRule::Weight(p, k[layer][p]);
+        for (uint32_t d = 0; d < s.kv_width; ++d) sum[d] += weight * v[layer][p][d];
+      }
+      for (uint32_t i = 0; i < s.hidden; ++i) {
+        x[i] = FakeRule::Round(0.5f * x[i] + sum[i % s.kv_width]);
+      }
+    }
+    std::vector<float> logits(s.vocab);
+    for (uint32_t t = 0; t < s.vocab; ++t) {
+      float dot = 0;
+      for (uint32_t i = 0; i < s.hidden; ++i) {
+        dot += x[i] * std::cos(static_cast<float>(t * 7 + i * 3));
+      }
+      logits[t] = FakeRule::Round(dot);
+    }
+    all.push_back(std::move(logits));
+  }
+  return all;
+}
+
+class ModelTest : public ::testing::Test {
+ protected:
+  explicit ModelTest(FakeSizes sizes = {}) : sizes_(std::move(sizes)), device_(sizes_) {}
+  void SetUp() override {
+    std::string name = (std::filesystem::temp_directory_path() / "ax-npu-XXXXXX").string();
+    folder_ = mkdtemp(name.data());
+    bundle_.folder = folder_;
+    bundle_.simulator = true;
+    bundle_.chunk_tokens = sizes_.chunk;
+    for (uint32_t i = 0; i < sizes_.layers; ++i) {
+      bundle_.layers.push_back(File("l" + std::to_string(i), 1000));
+    }
+    bundle_.post = File("post", 3000);
+    bundle_.embedding = std::make_shared<FakeTable>(sizes_.vocab, sizes_.hidden);
+    tokens_.resize(sizes_.kv_rows + 1);
+    for (size_t i = 0; i < tokens_.size(); ++i) {
+      tokens_[i] = static_cast<int32_t>(i * i * 3 + 1) % static_cast<int32_t>(sizes_.vocab);
+    }
+    reference_ = Reference(sizes_, tokens_);
+  }
+  void TearDown() override {
+    std::filesystem::remove_all(folder_);
+    EXPECT_THAT(device_.faults, IsEmpty());
+    EXPECT_EQ(device_.live_allocations(), 0u);
+    EXPECT_EQ(device_.live_models(), 0u);
+    EXPECT_EQ(device_.live_ios(), 0u);
+  }
+
+  std::filesystem::path File(const std::string& name, size_t size_bytes) {
+    std::ofstream(folder_ / name) << std::string(size_bytes, 'x');
+    return folder_ / name;
+  }
+  std::unique_ptr<Model> Loaded(const LoadOptions& options = {}) {
+    auto model = Model::Load(device_, bundle_, options);
+    EXPECT_TRUE(model) << model.error().message;
+    return model ? std::move(*model) : nullptr;
+  }
+  Error LoadError(const LoadOptions& options = {}) {
+    auto model = Model::Load(device_, bundle_, options);
+    return model ? Error{ErrorKind::kInternal, "(loaded)"} : model.error();
+  }
+  std::span<const int32_t> Tokens(size_t from, size_t to) const {
+    return std::span(tokens_).subspan(from, to - from);
+  }
+  void ExpectLogitsOf(const Model& model, size_t position) {
+    const auto logits = model.logits();
+    EXPECT_EQ(std::vector<float>(logits.begin(), logits.end()), reference_[position])
+        << "after position " << position;
+  }
+
+  FakeSizes sizes_;
+  FakeDevice device_;
+  std::filesystem::path folder_;
+  bundle::Bundle bundle_;
+  std::vector<int32_t> tokens_;
+  std::vector<std::vector<float>> reference_;
+};
+
+TEST_F(ModelTest, Limits) {
+  const auto model = Loaded();
+  EXPECT_EQ(model->limits().context_tokens, 32u);
+  EXPECT_EQ(model->limits().chunk_tokens, 4u);
+  EXPECT_EQ(model->limits().max_prompt_tokens, 20u);
+  EXPECT_EQ(model->limits().vocab, 11u);
+  EXPECT_EQ(model->limits().hidden, 6u);
+  EXPECT_EQ(model->limits().layers, 3u);
+  EXPECT_EQ(model->logits().size(), 11u);
+  // 3 layers and the post file, caches, and the buffers of steps, chunks and logits.
+  const uint64_t step = 2 * 12 + 4 + 64 + 2 * 8, chunk = 2 * 48 + 16 + 160 + 2 * 32;
+  EXPECT_EQ(model->cmm_bytes(), 6000 + 3 * 2 * 31 * 8 + step + chunk + 22 + 32);
+}
+
+TEST_F(ModelTest, DecodesToTheLastPositionOfTheContext) {
+  const auto model = Loaded();
+  for (uint32_t i = 0; i < tokens_.size(); ++i) {
+    ASSERT_TRUE(model->Decode(tokens_[i], i));
+    ExpectLogitsOf(*model, i);
+  }
+  const Status beyond = model->Decode(0, 32);
+  ASSERT_FALSE(beyond);
+  EXPECT_EQ(beyond.error().kind, ErrorKind::kTooLong);
+  EXPECT_THAT(beyond.error().message, AllOf(HasSubstr("33"), HasSubstr("32")));
+}
+
+TEST_F(ModelTest, EveryWayToCutAPromptGivesTheSameLogits) {
+  const auto model = Loaded();
+  for (size_t length = 1; length <= tokens_.size(); ++length) {
+    ASSERT_TRUE(model->Prefill(Tokens(0, length), 0, nullptr));
+    ExpectLogitsOf(*model, length - 1);
+  }
+  for (size_t history = 1; history < tokens_.size(); ++history) {
+    ASSERT_TRUE(
+        model->Prefill(Tokens(history, tokens_.size()), static_cast<uint32_t>(history), nullptr));
+    ExpectLogitsOf(*model, tokens_.size() - 1);
+  }
+}
+
+TEST_F(ModelTest, UsesTheSmallestSufficientGroupAndThenSteps) {
+  const auto model = Loaded();
+  device_.record = true;
+  ASSERT_TRUE(model->Prefill(Tokens(0, 22), 0, nullptr));
+  // Chunks after histories of 0, 4, 8, 12 and 16 rows; tokens 20 and 21 are beyond the ladder.
+  std::vector<std::string> expected;
+  for (const char* group : {":g1", ":g2", ":g3", ":g4", ":g4", ":g0", ":g0"}) {
+    for (int layer = 0; layer < 3; ++layer) expected.push_back("l" + std::to_string(layer) + group);
+  }
+  expected.push_back("post");
+  EXPECT_EQ(device_.executed, expected);
+  device_.executed.clear();
+  // One more token is a step, not a chunk.
+  ASSERT_TRUE(model->Prefill(Tokens(3, 4), 3, nullptr));
+  EXPECT_THAT(device_.executed, ElementsAre("l0:g0", "l1:g0", "l2:g0", "post"));
+}
+
+TEST_F(ModelTest, OnRowSeesTheLogitsOfEveryRow) {
+  const auto model = Loaded();
+  for (const size_t length : {size_t{6}, tokens_.size()}) {
+    std::vector<size_t> rows;
+    ASSERT_TRUE(model->Prefill(Tokens(0, length), 0, nullptr, [&](size_t row) -> Status {
+      rows.push_back(row);
+      ExpectLogitsOf(*model, row);
+      return {};
+    }));
+    std::vector<size_t> all(length);
+    std::iota(all.begin(), all.end(), 0);
+    EXPECT_EQ(rows, all);
+  }
+  const Status failed = model->Prefill(Tokens(0, 6), 0, nullptr, [](size_t row) -> Status {
+    if (row == 1) return Fail(ErrorKind::kIo, "no");
+    return {};
+  });
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.error().kind, ErrorKind::kIo);
+}
+
+TEST_F(ModelTest, AnOldLongerCacheDoesNotShine) {
+  const auto model = Loaded();
+  ASSERT_TRUE(model->Prefill(Tokens(0, 30), 0, nullptr));
+  ASSERT_TRUE(model->Prefill(Tokens(0, 7), 0, nullptr));
+  ExpectLogitsOf(*model, 6);
+  ASSERT_TRUE(model->Decode(tokens_[7], 7));
+  ExpectLogitsOf(*model, 7);
+  ASSERT_TRUE(model->Decode(tokens_[3], 3));
+  ExpectLogitsOf(*model, 3);
+}
+
+TEST_F(ModelTest, ADecodeTokenIsCheapAndExactlyCounted) {
+  const auto model = Loaded();
+  ASSERT_TRUE(model->Prefill(Tokens(0, 5), 0, nullptr));
+  const Counters& counters = model->counters();
+  const uint64_t calls = counters.device_calls, up = counters.bytes_up, down = counters.bytes_down;
+  const uint64_t device_calls = device_.calls;
+  const uint64_t allocated = CountedAllocations();
+  for (uint32_t i = 5; i < 15; ++i) {
+    if (!model->Decode(tokens_[i], i)) FAIL();
+  }
+  EXPECT_EQ(CountedAllocations(), allocated);
+  EXPECT_EQ(counters.device_calls - calls, 10 * (3 * 3 + 5));
+  EXPECT_LE(counters.device_calls - calls, 10 * (3 * sizes_.layers + 6));
+  EXPECT_EQ(device_.calls - device_calls, counters.device_calls - calls);
+  EXPECT_EQ(counters.bytes_up - up, 10u * (6 * 2 + 4 + 32 * 2));
+  EXPECT_EQ(counters.bytes_down - down, 10u * 11 * 2);
+  EXPECT_GT(counters.execute_ns, 0u);
+}
+
+TEST_F(ModelTest, PrefillDoesNotAllocateEither) {
+  const auto model = Loaded();
+  const StopCheck stop = [] { return false; };
+  const uint64_t allocated = CountedAllocations();
+  if (!model->Prefill(Tokens(0, 24), 0, stop)) FAIL();
+  EXPECT_EQ(CountedAllocations(), allocated);
+  const uint64_t up = model->counters().bytes_up;
+  if (!model->Prefill(Tokens(0, 4), 0, stop)) FAIL();
+  EXPECT_EQ(model->counters().bytes_up - up, 4u * 6 * 2 + 4 * 4 + 4 * 5 * 2);
+}
+
+TEST_F(ModelTest, StopsBetweenLayers) {
+  const auto model = Loaded();
+  device_.record = true;
+  int asked = 0;
+  const Status stopped = model->Prefill(Tokens(0, 12), 0, [&] { return ++asked == 4; });
+  ASSERT_FALSE(stopped);
+  EXPECT_EQ(stopped.error().kind, ErrorKind::kCancelled);
+  EXPECT_THAT(device_.executed, ElementsAre("l0:g1", "l1:g1"));
+  ASSERT_TRUE(model->Prefill(Tokens(0, 12), 0, nullptr));
+  ExpectLogitsOf(*model, 11);
+}
+
+TEST_F(ModelTest, AnotherThreadIsBound) {
+  const auto model = Loaded();
+  std::thread([&] {
+    EXPECT_TRUE(model->Prefill(Tokens(0, 5), 0, nullptr));
+    EXPECT_TRUE(model->Decode(tokens_[5], 5));
+  }).join();
+  ExpectLogitsOf(*model, 5);
+  EXPECT_TRUE(model->Decode(tokens_[6], 6));
+  ExpectLogitsOf(*model, 6);
+}
+
+TEST_F(ModelTest, ProgressIsSeen) {
+  Progress progress = Progress::Private();
+  const auto model = Loaded({.progress = &progress});
+  EXPECT_EQ(progress.page().layers_total.load(), 4u);
+  EXPECT_EQ(progress.page().layers_loaded.load(), 4u);
+  const uint64_t calls = progress.page().device_calls.load();
+  progress.page().last_progress_ns.store(0);
+  ASSERT_TRUE(model->Decode(1, 0));
+  EXPECT_EQ(progress.page().device_calls.load() - calls, 3u * 3 + 5);
+  EXPECT_GT(progress.page().last_progress_ns.load(), 0);
+}
+
+TEST_F(ModelTest, BadArguments) {
+  const auto model = Loaded();
+  EXPECT_EQ(model->Prefill({}, 0, nullptr).error().kind, ErrorKind::kInvalid);
+  const std::vector<int32_t> unknown = {1, 99};
+  EXPECT_EQ(model->Prefill(unknown, 0, nullptr).error().kind, ErrorKind::kInvalid);
+  EXPECT_EQ(model->Decode(-1, 0).error().kind, ErrorKind::kInvalid);
+  EXPECT_EQ(model->Prefill(Tokens(0, 3), 30, nullptr).error().kind, ErrorKind::kTooLong);
+}
+
+TEST_F(ModelTest, AFaultAnywhereWhileLoadingLeavesNothingOnTheDevice) {
+  uint64_t failures = 0;
+  for (uint64_t call = 1;; ++call) {
+    device_.calls = 0;
+    device_.fail_at = call;
+    auto model = Model::Load(device_, bundle_, {});
+    if (model) {
+      EXPECT_LT(device_.calls, call) << "a fault was swallowed";
+      break;
+    }
+    ++failures;
+    EXPECT_THAT(model.error().message, HasSubstr("on purpose"));
+    EXPECT_EQ(device_.live_allocations(), 0u) << call;
+    EXPECT_EQ(device_.live_models(), 0u) << call;
+  }
+  EXPECT_GT(failures, 20u);
+}
+
+TEST_F(ModelTest, AFaultAnywhereInATokenIsReportedAndTheNextTokenWorks) {
+  const auto model = Loaded();
+  ASSERT_TRUE(model->Prefill(Tokens(0, 5), 0, nullptr));
+  for (uint64_t call = 1; call <= 14; ++call) {
+    device_.calls = 0;
+    device_.fail_at = call;
+    const Status failed = model->Decode(tokens_[5], 5);
+    ASSERT_FALSE(failed) << call;
+    EXPECT_EQ(failed.error().kind, ErrorKind::kDevice);
+    device_.fail_at = 0;
+    ASSERT_TRUE(model->Decode(tokens_[5], 5));
+    ExpectLogitsOf(*model, 5);
+  }
+}
+
+TEST_F(ModelTest, RefusesTheOtherSidesFiles) {
+  bundle_.simulator = false;
+  EXPECT_THAT(LoadError().message, HasSubstr("compiled for the NPU"));
+  bundle_.simulator = true;
+  device_.as = device::Backend::kAxcl;
+  EXPECT_THAT(LoadError().message, HasSubstr("built for the simulated card"));
+  EXPECT_EQ(device_.calls, 0u);
+}
+
+TEST_F(ModelTest, RefusesWhatDoesNotFit) {
+  // Files of 6000 bytes; the larger of the transient copy of 3000 and of caches and buffers.
+  const uint64_t work = 3 * 2 * 31 * 8 + (2 * 12 + 4 + 64 + 2 * 8) + (2 * 48 + 16 + 160 + 2 * 32);
+  device_.free_bytes = 8999;
+  Error error = LoadError();
+  EXPECT_EQ(error.kind, ErrorKind::kNoMemory);
+  EXPECT_THAT(error.message, AllOf(HasSubstr("needs 9000 bytes"), HasSubstr("8999 bytes")));
+  EXPECT_EQ(device_.calls, 1u) << "nothing but the binding was tried";
+  device_.free_bytes = 6000 + std::max<uint64_t>(3000, work);
+  EXPECT_NE(Loaded(), nullptr);
+  device_.free_bytes = 1;
+  device_.knows_memory = false;
+  EXPECT_NE(Loaded(), nullptr);
+}
+
+TEST_F(ModelTest, CountsCachesBeforeItLoadsTheRest) {
+  sizes_.kv_rows = 2000;
+  FakeSizes large = sizes_;
+  large.decode_rows = {2000};
+  device_.groups_of = [&](const std::string& name) {
+    return name == "post" ? std::vector<device::GroupInfo>() : FakeLayerGroups(large);
+  };
+  device_.free_bytes = 50'000;
+  const Error error = LoadError();
+  EXPECT_EQ(error.kind, ErrorKind::kNoMemory);
+  EXPECT_THAT(error.message, HasSubstr("50000 bytes"));
+  EXPECT_EQ(device_.calls, 2u) << "binding and the first layer";
+}
+
+TEST_F(ModelTest, RefusesContradictions) {
+  bundle_.embedding = std::make_shared<FakeTable>(11, 8);
+  EXPECT_THAT(LoadError().message, AllOf(HasSubstr("8 wide"), HasSubstr("hidden size is 6")));
+  bundle_.embedding = std::make_shared<FakeTable>(11, 6);
+
+  FakeSizes other = sizes_;
+  other.hidden = 8;
+  device_.groups_of = [&](const std::string& name) {
+    return name == "l1" ? FakeLayerGroups(other) : std::vector<device::GroupInfo>();
+  };
+  EXPECT_THAT(LoadError().message, AllOf(HasSubstr("l1"), HasSubstr("hidden size is 8")));
+  device_.groups_of = [&](const std::string& name) {
+    return name == "post" ? FakePostGroups(other) : std::vector<device::GroupInfo>();
+  };
+  EXPECT_THAT(LoadError().message, AllOf(HasSubstr("post"), HasSubstr("hidden size is 8")));
+}
+
+TEST_F(ModelTest, ALoadHoldsTheLeaseAndPrefillYieldsToOthers) {
+  const auto mine = device::CardGate::Open(folder_ / "run", 7);
+  const auto other = device::CardGate::Open(folder_ / "run", 7);
+  ASSERT_TRUE(mine && other);
+  ASSERT_TRUE((*other)->AcquireLoad(std::chrono::seconds(0), nullptr));
+  const Error waiting = LoadError({.gate = mine->get(), .stop = [] { return true; }});
+  EXPECT_EQ(waiting.kind, ErrorKind::kCancelled);
+  EXPECT_EQ(device_.calls, 0u);
+  (*other)->ReleaseLoad();
+  const auto model = Loaded({.gate = mine->get()});
+
+  ASSERT_TRUE((*mine)->Enter(nullptr));
+  std::atomic<bool> loaded{false};
+  std::thread loader([&] {
+    EXPECT_TRUE((*other)->AcquireLoad(std::chrono::minutes(1), nullptr));
+    loaded = true;
+    (*other)->ReleaseLoad();
+  });
+  // Ends only because Prefill lets the load in.
+  while (!loaded) ASSERT_TRUE(model->Prefill(Tokens(0, 12), 0, nullptr));
+  loader.join();
+  (*mine)->Leave();
+  ExpectLogitsOf(*model, 11);
+}
+
+FakeSizes WideSizes() {
+  FakeSizes sizes;
+  sizes.index_planes = 3;
+  sizes.decode_rows = {8, 31};
+  sizes.ladder = {};
+  sizes.layers = 2;
+  return sizes;
+}
+class DecodeOnlyTest : public ModelTest {
+ protected:
+  DecodeOnlyTest() : ModelTest(WideSizes()) {}
+};
+
+TEST_F(DecodeOnlyTest, WorksWithoutPrefillGroups) {
+  const auto model = Loaded();
+  EXPECT_EQ(model->limits().chunk_tokens, 1u);
+  EXPECT_EQ(model->limits().max_prompt_tokens, 32u);
+  device_.record = true;
+  ASSERT_TRUE(model->Prefill(Tokens(0, 10), 0, nullptr));
+  ExpectLogitsOf(*model, 9);
+  EXPECT_EQ(device_.executed.front(), "l0:g0");
+  EXPECT_EQ(device_.executed[2 * 8], "l0:g0");
+  EXPECT_EQ(device_.executed[2 * 9], "l0:g1");
+}
+
+}  // namespace
+}  // namespace axollama::npu
