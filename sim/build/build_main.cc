@@ -30,6 +30,12 @@ void CatchSignals() {
   sigaction(SIGPIPE, &action, nullptr);
 }
 
+// Unlike fmt::print this does not throw when the reader has gone or a signal comes in between.
+void Say(FILE* to, const std::string& text) {
+  std::fputs(text.c_str(), to);
+  std::fflush(to);
+}
+
 // A bar on a terminal, else a line per tenth.
 class ProgressPrinter {
  public:
@@ -39,16 +45,14 @@ class ProgressPrinter {
     shown_ = terminal_ ? percent : percent / 10 * 10;
     if (terminal_) {
       const int full = percent * kWidth / 100;
-      fmt::print(stderr, "\rbuilding [{:#>{}}{:.>{}}] {:3} %", "", full, "", kWidth - full,
-                 percent);
+      Say(stderr,
+          fmt::format("\rbuilding [{:#>{}}{:.>{}}] {:3} %", "", full, "", kWidth - full, percent));
     } else {
-      fmt::print(stderr, "building: {} %\n", shown_);
+      Say(stderr, fmt::format("building: {} %\n", shown_));
     }
-    fflush(stderr);
   }
   void End() {
-    if (terminal_ && shown_ > 0) fmt::print(stderr, "\r\x1b[K");
-    fflush(stderr);
+    if (terminal_ && shown_ > 0) Say(stderr, "\r\x1b[K");
   }
 
  private:
@@ -58,7 +62,7 @@ class ProgressPrinter {
 };
 
 int Usage(std::string_view what) {
-  fmt::print(stderr, "error: {} (axollama-sim build --help lists the options)\n", what);
+  Say(stderr, fmt::format("error: {} (axollama-sim build --help lists the options)\n", what));
   return kUsage;
 }
 
@@ -94,7 +98,7 @@ int BuildMain(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    fmt::print("{}", app.help());
+    Say(stdout, app.help());
     return 0;
   } catch (const CLI::ParseError& error) {
     return Usage(OneLine(error.what()));
@@ -112,17 +116,19 @@ int BuildMain(int argc, char** argv) {
   printer.End();
   if (!report) {
     if (report.error().kind == axollama::ErrorKind::kCancelled) {
-      fmt::print(stderr, "interrupted: nothing was left in {}\n", options.out.string());
+      Say(stderr, fmt::format("interrupted: {} was not made\n", options.out.string()));
       return kInterrupted;
     }
-    fmt::print(stderr, "error: {}\n", OneLine(report.error().message));
+    Say(stderr, fmt::format("error: {}\n", OneLine(report.error().message)));
     return kFailed;
   }
-  fmt::print("{}: {}, {} layers, {:.1f} million weights as {}, context {}, {:.0f} MB, {:.1f} s\n",
-             options.out.string(), report->model_type, report->layers,
-             static_cast<double>(report->parameters) / 1e6, weights, options.context_tokens,
-             static_cast<double>(report->size_bytes) / 1e6,
-             static_cast<double>(axollama::MonotonicNs() - start_ns) / 1e9);
+  Say(stdout,
+      fmt::format(
+          "{}: {}, {} layers, {:.1f} million weights as {}, context {}, {:.0f} MB, {:.1f} s\n",
+          options.out.string(), report->model_type, report->layers,
+          static_cast<double>(report->parameters) / 1e6, weights, options.context_tokens,
+          static_cast<double>(report->size_bytes) / 1e6,
+          static_cast<double>(axollama::MonotonicNs() - start_ns) / 1e9));
   return 0;
 }
 

@@ -1,0 +1,203 @@
+#include "sim/build/description.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/json.h"
+#include "sim/build/test_gguf.h"
+#include "sim/build/tokenizer_json.h"
+
+namespace axsim::build {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+namespace json = axollama::json;
+
+class FromGguf : public ::testing::Test {
+ protected:
+  Gguf Open(const GgufFile& file) {
+    auto gguf = Gguf::Open(folder_.Write("x.gguf", file.Bytes()));
+    EXPECT_TRUE(gguf) << gguf.error().message;
+    return std::move(*gguf);
+  }
+  std::string Refusal(const GgufFile& file) {
+    const Gguf gguf = Open(file);
+    const auto result = Describe(gguf);
+    return result ? "accepted" : result.error().message;
+  }
+  std::string TokenizerRefusal(const GgufFile& file) {
+    const Gguf gguf = Open(file);
+    const auto result = MakeTokenizer(gguf, kTinyVocab);
+    return result ? "accepted" : result.error().message;
+  }
+  TestFolder folder_;
+};
+
+using DescriptionOfGguf = FromGguf;
+using TokenizerOfGguf = FromGguf;
+
+TEST_F(DescriptionOfGguf, DescribesLlama) {
+  const Gguf gguf = Open(TinyLlama());
+  const auto d = Describe(gguf);
+  ASSERT_TRUE(d) << d.error().message;
+  EXPECT_EQ(d->model_type, "llama");
+  EXPECT_EQ(d->vocab, kTinyVocab);
+  EXPECT_EQ(d->hidden, 32u);
+  EXPECT_EQ(d->trained_context, 256u);
+  EXPECT_EQ(d->parameters, 9u * 32 + 32 + 2 * (2 * 32 + 32 * 32 * 2 + 16 * 32 * 2 + 3 * 64 * 32));
+  ASSERT_EQ(d->layers.size(), 2u);
+  const spec::Program& p = d->layers[1].program;
+  EXPECT_EQ(p.kind, spec::Kind::kLayer);
+  EXPECT_EQ(p.heads, 4u);
+  EXPECT_EQ(p.kv_heads, 2u);
+  EXPECT_EQ(p.head_dim, 8u);
+  EXPECT_EQ(p.ffn, 64u);
+  EXPECT_EQ(p.rope_dims, 8u);
+  EXPECT_EQ(p.rope_theta, 100000.0);
+  EXPECT_EQ(p.norm_eps, 1e-5f);
+  EXPECT_FLOAT_EQ(p.attention_scale, 0.35355339f);
+  EXPECT_FALSE(p.qkv_bias);
+  EXPECT_EQ(d->layers[1].rules[1].tensor, "blk.1.attn_q.weight");
+  EXPECT_EQ(d->layers[1].rules[1].order, RowOrder::kInterleavedPairs);
+  EXPECT_EQ(d->layers[1].rules[3].order, RowOrder::kPlain);
+  EXPECT_EQ(d->post.program.kind, spec::Kind::kPost);
+  EXPECT_EQ(d->post.rules[1].tensor, "token_embd.weight");
+}
+
+TEST_F(DescriptionOfGguf, TakesAHeadBiasesAndRopeFactorsWhereTheyAre) {
+  GgufFile f = TinyLlama();
+  f.F32("output.weight", {32, kTinyVocab}, Pattern(32 * kTinyVocab, 99));
+  f.F32("rope_freqs.weight", {4}, {1, 2, 3, 4});
+  for (const char* block : {"blk.0.", "blk.1."}) {
+    f.F32(std::string(block) + "attn_q.bias", {32}, Pattern(32, 5));
+    f.F32(std::string(block) + "attn_k.bias", {16}, Pattern(16, 6));
+    f.F32(std::string(block) + "attn_v.bias", {16}, Pattern(16, 7));
+  }
+  const Gguf gguf = Open(f);
+  const auto d = Describe(gguf);
+  ASSERT_TRUE(d) << d.error().message;
+  EXPECT_EQ(d->post.rules[1].tensor, "output.weight");
+  EXPECT_TRUE(d->layers[0].program.qkv_bias);
+  std::vector<std::string> names;
+  for (const WeightRule& rule : d->layers[0].rules) names.push_back(rule.weight);
+  EXPECT_THAT(names, ::testing::IsSupersetOf({"q_bias", "k_bias", "v_bias", "rope_factors"}));
+}
+
+TEST_F(DescriptionOfGguf, RefusesByName) {
+  GgufFile f = TinyLlama();
+  f.Text("general.architecture", "qwen3");
+  EXPECT_THAT(Refusal(f), HasSubstr("architecture \"qwen3\", which is not built yet: llama is"));
+  f = TinyLlama();
+  f.Uint("llama.expert_count", 8);
+  EXPECT_THAT(Refusal(f), HasSubstr("mixture of experts"));
+  f = TinyLlama();
+  f.Text("llama.rope.scaling.type", "yarn");
+  EXPECT_THAT(Refusal(f), HasSubstr("scales RoPE (\"yarn\")"));
+  f = TinyLlama();
+  f.Set("split.count", 2, Raw(uint16_t{3}));
+  EXPECT_THAT(Refusal(f), HasSubstr("one of 3 parts"));
+  f = TinyLlama();
+  f.values.erase("llama.attention.head_count");
+  EXPECT_THAT(Refusal(f), HasSubstr("has no key \"llama.attention.head_count\""));
+  f = TinyLlama();
+  f.tensors.erase("blk.1.ffn_up.weight");
+  EXPECT_THAT(Refusal(f), HasSubstr("has no tensor \"blk.1.ffn_up.weight\""));
+  f = TinyLlama();
+  f.F32("blk.0.attn_k.weight", {32, 8}, Pattern(256, 3));
+  EXPECT_THAT(Refusal(f),
+              HasSubstr("\"blk.0.attn_k.weight\" as [32, 8], its settings need [32, 16]"));
+  f = TinyLlama();
+  f.F32("blk.0.attn_output.bias", {32}, Pattern(32, 3));
+  EXPECT_THAT(Refusal(f),
+              HasSubstr("tensor \"blk.0.attn_output.bias\", which llama models do not"));
+}
+
+TEST_F(TokenizerOfGguf, IsInHuggingFacesForm) {
+  const Gguf gguf = Open(TinyLlama());
+  const auto files = MakeTokenizer(gguf, kTinyVocab);
+  ASSERT_TRUE(files) << files.error().message;
+  EXPECT_THAT(files->eos_ids, ElementsAre(2, 0));
+  EXPECT_EQ(files->bos_id, 1u);
+  EXPECT_EQ(files->chat_template, "{% for m in messages %}{{ m['content'] }}{% endfor %}");
+  const auto root = json::ParseObject(files->tokenizer_json, "tokenizer.json");
+  ASSERT_TRUE(root) << root.error().message;
+  const json::Array& added = root->at("added_tokens").as_array();
+  ASSERT_EQ(added.size(), 4u);
+  EXPECT_EQ(added[2].at("content").as_string(), "<|im_end|>");
+  EXPECT_EQ(added[2].at("special").as_bool(), true);
+  EXPECT_EQ(added[3].at("content").as_string(), "<tool>");
+  EXPECT_EQ(added[3].at("special").as_bool(), false);
+  EXPECT_TRUE(root->at("post_processor").is_null());
+  EXPECT_EQ(json::Write(root->at("pre_tokenizer")),
+            R"({"type":"Sequence","pretokenizers":[{"type":"Digits","individual_digits":true},)"
+            R"({"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,)"
+            R"("use_regex":true}]})");
+  const json::Value& model = root->at("model");
+  EXPECT_EQ(model.at("unk_token").as_string(), "<|endoftext|>");
+  EXPECT_EQ(model.at("ignore_merges").as_bool(), false);
+  EXPECT_EQ(model.at("vocab").as_object().size(), kTinyVocab);
+  EXPECT_EQ(model.at("vocab").at("\"").as_int64(), 7);
+  EXPECT_EQ(model.at("merges").as_array()[0].as_string(), "a b");
+  const auto config = json::ParseObject(files->tokenizer_config_json, "tokenizer_config.json");
+  ASSERT_TRUE(config);
+  EXPECT_EQ(config->at("eos_token").as_string(), "<|im_end|>");
+  EXPECT_EQ(config->at("bos_token").as_string(), "<|im_start|>");
+  EXPECT_EQ(config->at("add_bos_token").as_bool(), false);
+}
+
+TEST_F(TokenizerOfGguf, KnowsTheOtherPreTokenizers) {
+  GgufFile f = TinyLlama();
+  for (const char* pre : {"gpt-2", "qwen2", "llama-bpe"}) {
+    f.Text("tokenizer.ggml.pre", pre);
+    f.values.erase("tokenizer.ggml.add_bos_token");
+    const Gguf gguf = Open(f);
+    const auto files = MakeTokenizer(gguf, kTinyVocab);
+    ASSERT_TRUE(files) << files.error().message;
+    const auto root = json::ParseObject(files->tokenizer_json, "tokenizer.json");
+    ASSERT_TRUE(root) << pre << ": " << root.error().message;
+    const bool llama3 = std::string_view(pre) == "llama-bpe";
+    EXPECT_EQ(root->at("model").at("ignore_merges").as_bool(), llama3);
+    EXPECT_EQ(root->at("post_processor").is_object(), llama3);
+    if (llama3) {
+      EXPECT_EQ(json::Write(root->at("post_processor")),
+                R"({"type":"TemplateProcessing","single":[)"
+                R"({"SpecialToken":{"id":"<|im_start|>","type_id":0}},)"
+                R"({"Sequence":{"id":"A","type_id":0}}],"pair":[)"
+                R"({"SpecialToken":{"id":"<|im_start|>","type_id":0}},)"
+                R"({"Sequence":{"id":"A","type_id":0}},{"Sequence":{"id":"B","type_id":1}}],)"
+                R"("special_tokens":{"<|im_start|>":{"id":"<|im_start|>","ids":[1],)"
+                R"("tokens":["<|im_start|>"]}}})");
+    }
+  }
+}
+
+TEST_F(TokenizerOfGguf, RefusesByName) {
+  GgufFile f = TinyLlama();
+  f.Text("tokenizer.ggml.model", "llama");
+  EXPECT_THAT(TokenizerRefusal(f), HasSubstr("tokenizer of type \"llama\""));
+  f = TinyLlama();
+  f.Text("tokenizer.ggml.pre", "deepseek-llm");
+  EXPECT_THAT(TokenizerRefusal(f), HasSubstr("pre-tokenizer \"deepseek-llm\""));
+  f = TinyLlama();
+  f.Texts("tokenizer.ggml.merges", {"a b", "b a"});
+  EXPECT_THAT(TokenizerRefusal(f), HasSubstr("merge 1"));
+  f = TinyLlama();
+  f.Ints("tokenizer.ggml.token_type", {1});
+  EXPECT_THAT(TokenizerRefusal(f), HasSubstr("9 tokens and 1 token types for an embedding of 9"));
+  f = TinyLlama();
+  f.Uint("tokenizer.ggml.eos_token_id", 9);
+  EXPECT_THAT(TokenizerRefusal(f), HasSubstr("token 9 as eos"));
+  f = TinyLlama();
+  f.Texts("tokenizer.ggml.tokens", {"a", "b", "ab", "c", "d", "e", "f", "g", "\xff"});
+  EXPECT_THAT(TokenizerRefusal(f), HasSubstr("token 8 that is empty or no UTF-8"));
+  f.Texts("tokenizer.ggml.tokens", {"a", "b", "ab", "c", "d", "e", "f", "g", "a"});
+  EXPECT_THAT(TokenizerRefusal(f), HasSubstr("token 8 twice"));
+  f = TinyLlama();
+  f.Bool("tokenizer.ggml.add_bos_token", true);
+  f.values.erase("tokenizer.ggml.bos_token_id");
+  EXPECT_THAT(TokenizerRefusal(f), HasSubstr("does not say which"));
+}
+
+}  // namespace
+}  // namespace axsim::build
