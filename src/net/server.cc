@@ -79,6 +79,7 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
         }
         continue;  // that client has gone already
       }
+      paused_ = false;
       Accepted(fd, address);
     }
     Arm();
@@ -118,7 +119,10 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
   // Out of descriptors: the longest idle connection gives up its own; else wait. Clients stay in
   // the kernel's queue meanwhile.
   void Pause(int error) {
-    log::Warn("net", "cannot accept connections on {}: {}", listening_.address, ErrnoText(error));
+    if (!paused_) {
+      log::Warn("net", "cannot accept connections on {}: {}", listening_.address, ErrnoText(error));
+    }
+    paused_ = true;
     if (!core_->idle.empty()) core_->idle.front()->Close();
     pause_.expires_after(kAcceptPause);
     pause_.async_wait([self = shared_from_this()](const boost::system::error_code& cancelled) {
@@ -131,6 +135,7 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
   const uint32_t max_connections_;
   asio::posix::stream_descriptor socket_;
   asio::steady_timer pause_;
+  bool paused_ = false;  // said in the log once, not ten times a second
 };
 
 class ServerImpl final : public Server {

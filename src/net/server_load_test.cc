@@ -190,7 +190,7 @@ TEST(ServerLoad, IdleConnectionsMakeRoomForNewOnes) {
   options.max_connections = 4;
   auto s = Serve(Echo, options);
   std::vector<std::unique_ptr<TestSocket>> idle;
-  for (int i = 0; i < 20; ++i) idle.push_back(std::make_unique<TestSocket>(s.address));
+  for (int i = 0; i < 8; ++i) idle.push_back(std::make_unique<TestSocket>(s.address));
   EXPECT_THAT(Ask(s.address, kGetClose), HasSubstr(" 200 OK"));
   EXPECT_EQ(idle.front()->ReadToEnd(), "");
 }
