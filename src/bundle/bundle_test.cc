@@ -69,7 +69,8 @@ TEST_F(BundleTest, ReadsASimulatorBundle) {
 TEST_F(BundleTest, ReadsTheSettings) {
   folder_.Write("config.json",
                 R"({"axmodel_num":3,"tokens_embed_num":5,"tokens_embed_size":8,"eos_id":[4,2],)"
-                R"("bos_id":1,"system_prompt":"Be kind.","stop":["END"],"parameters":1234,)"
+                R"("bos_id":1,"system_prompt":"Be kind.","stop":["END"],)"
+                R"("axollama":{"parameters":1234,"weights":"bf16"},)"
                 R"("filename_post_axmodel":"/home/someone/qwen3_post.axmodel"})");
   folder_.Write("generation_config.json", R"({"eos_token_id":[2,3]})");
   folder_.Write("tokenizer_config.json",
@@ -85,6 +86,7 @@ TEST_F(BundleTest, ReadsTheSettings) {
   EXPECT_EQ(bundle->system_prompt, "Be kind.");
   EXPECT_THAT(bundle->stop_strings, ElementsAre("END"));
   EXPECT_EQ(bundle->parameters, 1234u);
+  EXPECT_EQ(bundle->weights, "bf16");
 
   folder_.Write("chat_template.jinja", "J");
   bundle = Open(folder_.path());
@@ -111,7 +113,7 @@ TEST_F(BundleTest, NoTemplateForATokenizerWithoutChatMl) {
 }
 
 TEST_F(BundleTest, NotesContradictions) {
-  folder_.Write("config.json", R"({"axmodel_num":2,"hidden_size":16,"context_tokens":2048})");
+  folder_.Write("config.json", R"({"axmodel_num":2,"hidden_size":16,"axollama":{"context":2048}})");
   const auto bundle = Open(folder_.path());
   ASSERT_TRUE(bundle) << bundle.error().message;
   EXPECT_THAT(bundle->notes, Contains(AllOf(HasSubstr("axmodel_num 2"), HasSubstr("3 layers"))));

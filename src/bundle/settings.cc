@@ -81,14 +81,10 @@ Status ReadConfig(const json::Object& config, Settings* out) {
   AX_RETURN_IF_ERROR(ReadCount(config, {"axmodel_num"}, &out->layers));
   AX_RETURN_IF_ERROR(ReadCount(config, {"tokens_embed_num"}, &out->embed_tokens));
   AX_RETURN_IF_ERROR(ReadCount(config, {"tokens_embed_size", "hidden_size"}, &out->embed_width));
-  AX_RETURN_IF_ERROR(ReadCount(config, {"context_tokens", "max_token_len"}, &out->context_tokens));
   AX_RETURN_IF_ERROR(ReadFileName(config, "template_filename_axmodel", &out->layer_template));
   AX_RETURN_IF_ERROR(ReadFileName(config, "filename_post_axmodel", &out->post_name));
   AX_RETURN_IF_ERROR(ReadFileName(config, "filename_tokens_embed", &out->embed_name));
   AX_ASSIGN_OR_RETURN(out->system_prompt, json::GetString(config, "system_prompt", ""));
-  AX_ASSIGN_OR_RETURN(out->weights, json::GetString(config, "weights", ""));
-  AX_ASSIGN_OR_RETURN(const int64_t parameters, json::GetInt(config, "parameters", 0));
-  if (parameters > 0) out->parameters = static_cast<uint64_t>(parameters);
   for (const char* key : {"eos_id", "eos_token_id"}) {
     AX_RETURN_IF_ERROR(AddIds(config, key, &out->eos_ids));
   }
@@ -102,6 +98,15 @@ Status ReadConfig(const json::Object& config, Settings* out) {
       out->stop_strings.emplace_back(json::View(one.get_string()));
     }
   }
+  // What `axollama sim build` adds for itself.
+  const json::Value* own = json::Find(config, "axollama");
+  if (own == nullptr) return {};
+  if (!own->is_object()) return Fail(ErrorKind::kInvalid, "\"axollama\" must be an object");
+  const json::Object& ours = own->get_object();
+  AX_RETURN_IF_ERROR(ReadCount(ours, {"context"}, &out->context_tokens));
+  AX_ASSIGN_OR_RETURN(out->weights, json::GetString(ours, "weights", ""));
+  AX_ASSIGN_OR_RETURN(const int64_t parameters, json::GetInt(ours, "parameters", 0));
+  if (parameters > 0) out->parameters = static_cast<uint64_t>(parameters);
   return {};
 }
 

@@ -21,12 +21,12 @@ struct Settings {
   std::optional<uint32_t> layers;          // axmodel_num
   std::optional<uint32_t> embed_tokens;    // tokens_embed_num
   std::optional<uint32_t> embed_width;     // tokens_embed_size, hidden_size
-  std::optional<uint32_t> context_tokens;  // context_tokens, max_token_len
-  std::optional<uint64_t> parameters;
-  std::string layer_template;  // template_filename_axmodel, file name only
-  std::string post_name;       // filename_post_axmodel, file name only
-  std::string embed_name;      // filename_tokens_embed, file name only
-  std::string weights;
+  std::optional<uint32_t> context_tokens;  // axollama.context
+  std::optional<uint64_t> parameters;      // axollama.parameters
+  std::string layer_template;              // template_filename_axmodel, file name only
+  std::string post_name;                   // filename_post_axmodel, file name only
+  std::string embed_name;                  // filename_tokens_embed, file name only
+  std::string weights;                     // axollama.weights
   std::string system_prompt;
   std::optional<int32_t> bos_id;
   std::vector<int32_t> eos_ids;  // in the order of their sources, no doubles
