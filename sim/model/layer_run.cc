@@ -119,44 +119,31 @@ Status LayerRun::SelectTokens() {
 
 void LayerRun::Execute() {
   if (tokens_ == 0) return;
-  for (Counter& counter : counters_) counter.Reset();
   std::fill_n(run_counts_, cpu_.pool().size(), kNotFound);
-  threads_ = cpu_.ThreadsFor(tokens_);
   cpu_.pool().Run(
-      threads_, [](void* self, uint32_t thread) { static_cast<LayerRun*>(self)->Work(thread); },
-      this);
+      cpu_.ThreadsFor(tokens_),
+      [](void* self, uint32_t thread) { static_cast<LayerRun*>(self)->Work(thread); }, this);
 }
 
 void LayerRun::Work(uint32_t thread) {
-  Pool& pool = cpu_.pool();
   const size_t hidden = program_.hidden;
-  counters_[kEnter].ForEach(tokens_, [&](size_t t) { EnterToken(t); });
-  pool.Barrier();
-  QkvPhase(thread);
-  pool.Barrier();
-  counters_[kRotate].ForEach(tokens_, [&](size_t t) { RotateToken(t); });
-  pool.Barrier();
+  Share(kEnter, tokens_, [&](size_t t) { EnterToken(t); });
+  QkvStep(thread);
+  Share(kRotate, tokens_, [&](size_t t) { RotateToken(t); });
   if (tokens_ == 1) {
-    counters_[kAttend].ForEach(program_.heads, [&](size_t h) { AttendHead(h, thread); });
-    pool.Barrier();
-    if (thread == 0) attended_.Encode(kernels_, 0);
+    Share(kAttend, program_.heads, [&](size_t h) { AttendHead(h, thread); });
+    Share(kAttended, 1, [&](size_t) { attended_.Encode(kernels_, 0); });
   } else {
-    counters_[kAttend].ForEach(tokens_, [&](size_t t) { AttendToken(t, thread); });
+    Share(kAttend, tokens_, [&](size_t t) { AttendToken(t, thread); });
   }
-  pool.Barrier();
-  MultiplyPhase(kOutput, weights_.o, attended_, branch_, hidden, thread);
-  pool.Barrier();
-  counters_[kMiddle].ForEach(tokens_, [&](size_t t) { MiddleToken(t); });
-  pool.Barrier();
-  GateUpPhase(thread);
-  pool.Barrier();
+  MultiplyStep(kOutput, weights_.o, attended_, branch_, hidden, thread);
+  Share(kMiddle, tokens_, [&](size_t t) { MiddleToken(t); });
+  GateUpStep(thread);
   if (gated_.codes != nullptr) {
-    counters_[kGated].ForEach(tokens_, [&](size_t t) { gated_.Encode(kernels_, t); });
-    pool.Barrier();
+    Share(kGated, tokens_, [&](size_t t) { gated_.Encode(kernels_, t); });
   }
-  MultiplyPhase(kDown, weights_.down, gated_, branch_, hidden, thread);
-  pool.Barrier();
-  counters_[kLeave].ForEach(tokens_, [&](size_t t) { LeaveToken(t); });
+  MultiplyStep(kDown, weights_.down, gated_, branch_, hidden, thread);
+  Share(kLeave, tokens_, [&](size_t t) { LeaveToken(t); });
 }
 
 void LayerRun::EnterToken(size_t token) {
@@ -168,12 +155,12 @@ void LayerRun::EnterToken(size_t token) {
   normed_.Encode(kernels_, token);
 }
 
-void LayerRun::QkvPhase(uint32_t thread) {
+void LayerRun::QkvStep(uint32_t thread) {
   const Matrix* matrices[] = {&weights_.q, &weights_.k, &weights_.v};
   const size_t columns[] = {0, q_width_, q_width_ + kv_width_};
   size_t units = 0;
   for (const Matrix* m : matrices) units += UnitCount(*m, tokens_);
-  counters_[kQkv].ForEach(units, [&](size_t unit) {
+  Share(kQkv, units, [&](size_t unit) {
     size_t i = 0;
     for (; unit >= UnitCount(*matrices[i], tokens_); ++i) unit -= UnitCount(*matrices[i], tokens_);
     Multiply(kernels_, *matrices[i], UnitSlice(*matrices[i], tokens_, unit), normed_, tokens_,
@@ -242,12 +229,12 @@ void LayerRun::MiddleToken(size_t token) {
   normed_.Encode(kernels_, token);
 }
 
-void LayerRun::GateUpPhase(uint32_t thread) {
+void LayerRun::GateUpStep(uint32_t thread) {
   const kernels::Gate kind = program_.activation == spec::Activation::kSilu
                                  ? kernels::Gate::kSilu
                                  : kernels::Gate::kGeluTanh;
   const size_t ffn = program_.ffn;
-  counters_[kGateUp].ForEach(UnitCount(weights_.gate, tokens_), [&](size_t unit) {
+  Share(kGateUp, UnitCount(weights_.gate, tokens_), [&](size_t unit) {
     const Slice slice = UnitSlice(weights_.gate, tokens_, unit);
     Multiply(kernels_, weights_.gate, slice, normed_, tokens_, gated_.values, ffn, Panel(thread));
     Multiply(kernels_, weights_.up, slice, normed_, tokens_, up_, ffn, Panel(thread));
@@ -258,9 +245,9 @@ void LayerRun::GateUpPhase(uint32_t thread) {
   });
 }
 
-void LayerRun::MultiplyPhase(Phase phase, const Matrix& m, const Activations& x, float* y,
-                             size_t stride, uint32_t thread) {
-  counters_[phase].ForEach(UnitCount(m, tokens_), [&](size_t unit) {
+void LayerRun::MultiplyStep(Step step, const Matrix& m, const Activations& x, float* y,
+                            size_t stride, uint32_t thread) {
+  Share(step, UnitCount(m, tokens_), [&](size_t unit) {
     Multiply(kernels_, m, UnitSlice(m, tokens_, unit), x, tokens_, y, stride, Panel(thread));
   });
 }

@@ -1,8 +1,9 @@
 // One execution of one group of a layer: the phases that all threads go through together.
 //
 // Only rows that see anything are computed ("tokens", in row order); the others, which pad a chunk,
-// get zeros. Phases are divided by tokens, heads or output rows, never within a sum, and a barrier
-// stands between them. Lifetime: one call of Run; everything lies in the executor's scratch.
+// get zeros. Phases are divided by tokens, heads or output rows, never within a sum, and each
+// begins when the one before is complete. Lifetime: one call of Run; everything lies in the
+// executor's scratch.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +12,7 @@
 #include "sim/model/attention.h"
 #include "sim/model/executor.h"
 #include "sim/model/layer.h"
+#include "sim/model/phase.h"
 
 namespace axsim::model {
 
@@ -28,18 +30,19 @@ class LayerRun {
   void Execute();
 
  private:
-  enum Phase {
+  enum Step {
     kEnter,
     kQkv,
     kRotate,
     kAttend,
+    kAttended,
     kOutput,
     kMiddle,
     kGateUp,
     kGated,
     kDown,
     kLeave,
-    kPhases
+    kSteps
   };
 
   void Work(uint32_t thread);
@@ -50,10 +53,14 @@ class LayerRun {
   void AddBranch(size_t token, const float* post_norm);
   void MiddleToken(size_t token);
   void LeaveToken(size_t token);
-  void MultiplyPhase(Phase phase, const Matrix& m, const Activations& x, float* y, size_t stride,
-                     uint32_t thread);
-  void QkvPhase(uint32_t thread);
-  void GateUpPhase(uint32_t thread);
+  void MultiplyStep(Step step, const Matrix& m, const Activations& x, float* y, size_t stride,
+                    uint32_t thread);
+  void QkvStep(uint32_t thread);
+  void GateUpStep(uint32_t thread);
+  template <typename F>
+  void Share(Step step, size_t count, F&& f) {
+    phases_[step].Run(static_cast<uint32_t>(count), cpu_.pool().may_spin(), f);
+  }
   void* Panel(uint32_t thread) const { return panels_ + thread * panel_bytes_; }
 
   CpuExecutor& cpu_;
@@ -62,7 +69,6 @@ class LayerRun {
   const LayerWeights& weights_;
   const LayerShape& shape_;
   const size_t q_width_, kv_width_;
-  uint32_t threads_ = 1;
 
   const uint16_t* input_ = nullptr;  // [rows, hidden]
   uint16_t* k_out_ = nullptr;        // [rows, kv_width]
@@ -86,7 +92,7 @@ class LayerRun {
   float* scores_ = nullptr;       // [threads, kHeadsAtOnce * (history + rows)]
   VisibleRun* runs_ = nullptr;    // [threads, MaxRuns]
   size_t* run_counts_ = nullptr;  // [threads] of token 0, for decoding
-  Counter counters_[kPhases];
+  Phase phases_[kSteps];
 };
 
 }  // namespace axsim::model

@@ -1,7 +1,6 @@
 // A weight matrix of either type, and the rows of activations it is multiplied with.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -33,9 +32,9 @@ struct Activations {
 
 // Rows of `matrix` that one thread takes at a time: short enough to balance, long enough to stream.
 size_t UnitRows(const Matrix& matrix, size_t tokens);
-inline size_t UnitCount(const Matrix& matrix, size_t tokens) {
+inline uint32_t UnitCount(const Matrix& matrix, size_t tokens) {
   const size_t rows = UnitRows(matrix, tokens);
-  return (matrix.rows + rows - 1) / rows;
+  return static_cast<uint32_t>((matrix.rows + rows - 1) / rows);
 }
 
 // The output rows of unit `unit`: [first, first + count).
@@ -48,22 +47,5 @@ Slice UnitSlice(const Matrix& matrix, size_t tokens, size_t unit);
 // y[t * y_stride + r] = row r of matrix . token t, for the rows of `slice`.
 void Multiply(const kernels::Kernels& kernels, const Matrix& matrix, Slice slice,
               const Activations& x, size_t tokens, float* y, size_t y_stride, void* panel);
-
-// Hands out 0 .. count - 1 to the threads of a job, each number once.
-class alignas(64) Counter {
- public:
-  void Reset() { next_.store(0, std::memory_order_relaxed); }
-  template <typename F>
-  void ForEach(size_t count, F&& f) {
-    for (;;) {
-      const size_t i = next_.fetch_add(1, std::memory_order_relaxed);
-      if (i >= count) return;
-      f(i);
-    }
-  }
-
- private:
-  std::atomic<size_t> next_{0};
-};
 
 }  // namespace axsim::model

@@ -4,10 +4,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+#include <atomic>
 #include <cmath>
-#include <numeric>
 
 #include "sim/model/layer_fixture.h"
+#include "sim/model/phase.h"
 #include "sim/model/pool.h"
 #include "sim/model/rope.h"
 
@@ -176,34 +178,38 @@ TEST_F(Bindings, OfAFullyMaskedRowGiveZeros) {
   EXPECT_EQ(output, std::vector<uint16_t>(40, 0));
 }
 
-TEST(Pool, RunsEveryThreadOnceAndBarriersHold) {
-  Pool pool(4);
-  EXPECT_EQ(pool.size(), 4u);
-  struct Shared {
-    Pool& pool;
-    uint32_t threads;
-    std::atomic<uint32_t> before{0};
-    std::atomic<uint32_t> wrong{0};
-    std::array<std::atomic<uint32_t>, 4> calls{};
-  };
-  for (int round = 0; round < 400; ++round) {
-    Shared shared{.pool = pool, .threads = round % 5u};
-    if (shared.threads == 0) shared.threads = 1;
-    pool.Run(
-        shared.threads,
-        [](void* context, uint32_t thread) {
-          auto& s = *static_cast<Shared*>(context);
-          ++s.calls[thread];
-          for (uint32_t phase = 1; phase <= 3; ++phase) {
-            ++s.before;
-            s.pool.Barrier();
-            if (s.before < phase * s.threads) ++s.wrong;
-            s.pool.Barrier();
-          }
-        },
-        &shared);
-    EXPECT_EQ(shared.wrong, 0u);
-    for (uint32_t i = 0; i < 4; ++i) EXPECT_EQ(shared.calls[i], i < shared.threads ? 1u : 0u);
+TEST(Pool, PhasesDoEachUnitOnceAndInOrder) {
+  for (const uint32_t size : {1u, 2u, 4u}) {
+    Pool pool(size);
+    EXPECT_EQ(pool.size(), size);
+    struct Shared {
+      Pool& pool;
+      std::array<Phase, 3> phases{};
+      std::array<std::array<std::atomic<uint32_t>, 50>, 3> calls{};
+      std::atomic<uint32_t> early{0};
+    };
+    for (uint32_t round = 0; round < 300; ++round) {
+      Shared shared{.pool = pool};
+      pool.Run(
+          1 + round % (size + 1),
+          [](void* context, uint32_t thread) {
+            auto& s = *static_cast<Shared*>(context);
+            if (thread >= s.pool.size()) ++s.early;
+            for (size_t p = 0; p < 3; ++p) {
+              s.phases[p].Run(50, s.pool.may_spin(), [&](size_t unit) {
+                ++s.calls[p][unit];
+                for (const auto& call : s.calls[p == 0 ? 0 : p - 1]) {
+                  if (p > 0 && call != 1) ++s.early;
+                }
+              });
+            }
+          },
+          &shared);
+      EXPECT_EQ(shared.early, 0u);
+      for (const auto& phase : shared.calls) {
+        for (const auto& call : phase) EXPECT_EQ(call, 1u);
+      }
+    }
   }
 }
 

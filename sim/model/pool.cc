@@ -1,7 +1,10 @@
 #include "sim/model/pool.h"
 
+#include <algorithm>
 #include <csignal>
 #include <system_error>
+
+#include "sim/model/phase.h"
 
 namespace axsim::model {
 namespace {
@@ -17,15 +20,15 @@ void Relax() {
 #endif
 }
 
+}  // namespace
+
 void AwaitChange(const std::atomic<uint32_t>& value, uint32_t old, bool may_spin) {
   for (int i = 0; may_spin && i < kSpins; ++i) {
     if (value.load(std::memory_order_acquire) != old) return;
     Relax();
   }
-  while (value.load(std::memory_order_acquire) == old) value.wait(old, std::memory_order_acquire);
+  value.wait(old, std::memory_order_acquire);
 }
-
-}  // namespace
 
 Pool::Pool(uint32_t threads)
     : mailboxes_(std::make_unique<Mailbox[]>(threads)),
@@ -44,46 +47,42 @@ Pool::Pool(uint32_t threads)
 }
 
 Pool::~Pool() {
-  stop_ = true;
-  for (size_t i = 1; i <= workers_.size(); ++i) {
-    mailboxes_[i - 1].tickets.fetch_add(1, std::memory_order_release);
-    mailboxes_[i - 1].tickets.notify_one();
+  stop_.store(true, std::memory_order_relaxed);
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    mailboxes_[i].tickets.fetch_add(1, std::memory_order_release);
+    mailboxes_[i].tickets.notify_one();
   }
 }
 
 void Pool::Run(uint32_t threads, Job job, void* context) {
-  active_ = threads < size() ? threads : size();
+  const uint32_t helpers = std::min(threads, size()) - 1;
   job_ = job;
   context_ = context;
-  for (uint32_t i = 1; i < active_; ++i) {
-    mailboxes_[i - 1].tickets.fetch_add(1, std::memory_order_release);
-    mailboxes_[i - 1].tickets.notify_one();
+  gate_.fetch_or(kOpen, std::memory_order_acq_rel);
+  for (uint32_t i = 0; i < helpers; ++i) {
+    mailboxes_[i].tickets.fetch_add(1, std::memory_order_release);
+    mailboxes_[i].tickets.notify_one();
   }
   job(context, 0);
-  Barrier();
+  uint32_t inside = gate_.fetch_and(~kOpen, std::memory_order_acq_rel) & ~kOpen;
+  while (inside != 0) {
+    AwaitChange(gate_, inside, may_spin_);
+    inside = gate_.load(std::memory_order_acquire);
+  }
 }
 
 void Pool::Work(uint32_t thread) {
-  std::atomic<uint32_t>& tickets = mailboxes_[thread - 1].tickets;
+  const std::atomic<uint32_t>& tickets = mailboxes_[thread - 1].tickets;
   for (uint32_t seen = 0;;) {
     AwaitChange(tickets, seen, may_spin_);
-    ++seen;
-    if (stop_) return;
-    job_(context_, thread);
-    Barrier();
+    const uint32_t now = tickets.load(std::memory_order_acquire);
+    if (now == seen) continue;
+    seen = now;
+    if (stop_.load(std::memory_order_relaxed)) return;
+    // The job of this ticket may be over, and the gate closed; or another may run: as good.
+    if ((gate_.fetch_add(1, std::memory_order_acq_rel) & kOpen) != 0) job_(context_, thread);
+    if (gate_.fetch_sub(1, std::memory_order_acq_rel) == 1) gate_.notify_all();
   }
-}
-
-void Pool::Barrier() {
-  if (active_ == 1) return;
-  const uint32_t generation = generation_.load(std::memory_order_relaxed);
-  if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == active_) {
-    arrived_.store(0, std::memory_order_relaxed);
-    generation_.store(generation + 1, std::memory_order_release);
-    generation_.notify_all();
-    return;
-  }
-  AwaitChange(generation_, generation, may_spin_);
 }
 
 }  // namespace axsim::model

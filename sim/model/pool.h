@@ -1,7 +1,7 @@
-// A fork-join pool whose barriers cost a fraction of a microsecond: threads spin briefly, then
-// sleep in the kernel. A decoder layer of a small model takes 200 us and has ten barriers.
+// Threads that help the caller with a job. They spin briefly between jobs and then sleep: a decoder
+// layer of a small model takes 200 us, and is followed by the next.
 //
-// Threads: Run is called by one thread at a time; Barrier by the threads of the running job.
+// Threads: Run is called by one thread at a time.
 // Errors: if the system refuses a thread, the pool is smaller than asked for.
 #pragma once
 
@@ -15,6 +15,8 @@ namespace axsim::model {
 
 class Pool {
  public:
+  // A job divides its work by Phases. It must be complete when the calls that took place are,
+  // whichever of the helpers came.
   using Job = void (*)(void* context, uint32_t thread);
 
   explicit Pool(uint32_t threads);  // the caller of Run counts as one
@@ -23,29 +25,27 @@ class Pool {
   Pool& operator=(const Pool&) = delete;
 
   uint32_t size() const { return static_cast<uint32_t>(workers_.size()) + 1; }
+  // False with more threads than cores: spinning would only take time from the others.
+  bool may_spin() const { return may_spin_; }
 
-  // Calls job(context, 0 .. n - 1) on n = min(threads, size()) threads, 0 being the caller, and
-  // returns when all have returned.
+  // Calls job(context, 0) and, on helpers that are awake before it returns, job(context, i),
+  // 0 < i < size(). Wakes enough of them for `threads` in all. No call goes on after the return.
   void Run(uint32_t threads, Job job, void* context);
-
-  // Returns when every thread of the job has called it.
-  void Barrier();
 
  private:
   struct alignas(64) Mailbox {
     std::atomic<uint32_t> tickets{0};
   };
+  static constexpr uint32_t kOpen = 1u << 31;
 
   void Work(uint32_t thread);
 
-  std::unique_ptr<Mailbox[]> mailboxes_;  // one per worker: threads left out of a job sleep on
+  std::unique_ptr<Mailbox[]> mailboxes_;  // one per helper: those left out of a job sleep on
+  const bool may_spin_;
   Job job_ = nullptr;
   void* context_ = nullptr;
-  uint32_t active_ = 1;
-  const bool may_spin_;  // with more threads than cores, that only takes time from the others
-  bool stop_ = false;
-  alignas(64) std::atomic<uint32_t> arrived_{0};
-  alignas(64) std::atomic<uint32_t> generation_{0};
+  std::atomic<bool> stop_{false};
+  alignas(64) std::atomic<uint32_t> gate_{0};  // kOpen while a job runs, plus helpers inside
   std::vector<std::jthread> workers_;
 };
 

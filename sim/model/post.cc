@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/bf16.h"
+#include "sim/model/phase.h"
 
 namespace axsim::model {
 namespace {
@@ -23,7 +24,7 @@ struct PostRun {
   Activations normed;
   float* logits = nullptr;  // [rows, vocab]
   std::byte* panels = nullptr;
-  Counter units{};
+  Phase phase{};
 
   void Layout(Carver& carver) {
     x = carver.Take<float>(head.cols);
@@ -49,7 +50,7 @@ struct PostRun {
 
   void Work(uint32_t thread) {
     void* panel = panels + thread * kernels::PanelBytes(head.cols);
-    units.ForEach(UnitCount(head, rows), [&](size_t unit) {
+    phase.Run(UnitCount(head, rows), cpu.pool().may_spin(), [&](size_t unit) {
       const Slice slice = UnitSlice(head, rows, unit);
       Multiply(cpu.kernels(), head, slice, normed, rows, logits, head.rows, panel);
       for (size_t r = 0; r < rows; ++r) {
