@@ -59,7 +59,7 @@ class LayerRun {
   void GateUpStep(uint32_t thread);
   template <typename F>
   void Share(Step step, size_t count, F&& f) {
-    phases_[step].Run(static_cast<uint32_t>(count), cpu_.pool().may_spin(), f);
+    phases_[step].Run(static_cast<uint32_t>(count), cpu_.pool().spins(), f);
   }
   void* Panel(uint32_t thread) const { return panels_ + thread * panel_bytes_; }
 

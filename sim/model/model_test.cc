@@ -196,7 +196,7 @@ TEST(Pool, PhasesDoEachUnitOnceAndInOrder) {
             auto& s = *static_cast<Shared*>(context);
             if (thread >= s.pool.size()) ++s.early;
             for (size_t p = 0; p < 3; ++p) {
-              s.phases[p].Run(50, s.pool.may_spin(), [&](size_t unit) {
+              s.phases[p].Run(50, s.pool.spins(), [&](size_t unit) {
                 ++s.calls[p][unit];
                 for (const auto& call : s.calls[p == 0 ? 0 : p - 1]) {
                   if (p > 0 && call != 1) ++s.early;

@@ -12,15 +12,16 @@
 
 namespace axsim::model {
 
-// Returns when value != old, or a little earlier: spins, if that makes sense, and then sleeps.
-void AwaitChange(const std::atomic<uint32_t>& value, uint32_t old, bool may_spin);
+// Returns when value != old, or a little earlier: looks `spins` times and then sleeps. True if it
+// did not sleep.
+bool AwaitChange(const std::atomic<uint32_t>& value, uint32_t old, int spins);
 
 class alignas(64) Phase {
  public:
   // Calls f(0) ... f(count - 1), each once over all threads, and returns when all have returned;
-  // what they wrote is then visible. may_spin: Pool::may_spin.
+  // what they wrote is then visible. spins: Pool::spins.
   template <typename F>
-  void Run(uint32_t count, bool may_spin, F&& f) {
+  void Run(uint32_t count, int spins, F&& f) {
     uint32_t mine = 0;
     for (;;) {
       const uint32_t unit = next_.fetch_add(1, std::memory_order_relaxed);
@@ -35,7 +36,7 @@ class alignas(64) Phase {
     for (;;) {
       const uint32_t done = done_.load(std::memory_order_acquire);
       if (done == count) return;
-      AwaitChange(done_, done, may_spin);
+      AwaitChange(done_, done, spins);
     }
   }
 

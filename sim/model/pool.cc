@@ -9,8 +9,10 @@
 namespace axsim::model {
 namespace {
 
-// Some 50 us: longer than the gap between two layers, far shorter than a token.
+// Some 50 us: longer than the gap between two layers, far shorter than a token. A helper for whom
+// jobs come more slowly (a card that takes its time) soon looks only kFewest times.
 constexpr int kSpins = 1500;
+constexpr int kFewest = 30;
 
 void Relax() {
 #if defined(__x86_64__)
@@ -22,17 +24,18 @@ void Relax() {
 
 }  // namespace
 
-void AwaitChange(const std::atomic<uint32_t>& value, uint32_t old, bool may_spin) {
-  for (int i = 0; may_spin && i < kSpins; ++i) {
-    if (value.load(std::memory_order_acquire) != old) return;
+bool AwaitChange(const std::atomic<uint32_t>& value, uint32_t old, int spins) {
+  for (int i = 0; i < spins; ++i) {
+    if (value.load(std::memory_order_acquire) != old) return true;
     Relax();
   }
   value.wait(old, std::memory_order_acquire);
+  return false;
 }
 
 Pool::Pool(uint32_t threads)
     : mailboxes_(std::make_unique<Mailbox[]>(threads)),
-      may_spin_(threads <= std::thread::hardware_concurrency()) {
+      spins_(threads <= std::thread::hardware_concurrency() ? kSpins : 0) {
   // The host program's signal handlers must not run on threads that it knows nothing of.
   sigset_t all, before;
   sigfillset(&all);
@@ -66,15 +69,17 @@ void Pool::Run(uint32_t threads, Job job, void* context) {
   job(context, 0);
   uint32_t inside = gate_.fetch_and(~kOpen, std::memory_order_acq_rel) & ~kOpen;
   while (inside != 0) {
-    AwaitChange(gate_, inside, may_spin_);
+    AwaitChange(gate_, inside, spins_);
     inside = gate_.load(std::memory_order_acquire);
   }
 }
 
 void Pool::Work(uint32_t thread) {
   const std::atomic<uint32_t>& tickets = mailboxes_[thread - 1].tickets;
+  int spins = spins_;
   for (uint32_t seen = 0;;) {
-    AwaitChange(tickets, seen, may_spin_);
+    const bool awake = AwaitChange(tickets, seen, spins);
+    if (spins_ != 0) spins = awake ? std::min(spins * 2, spins_) : std::max(spins / 2, kFewest);
     const uint32_t now = tickets.load(std::memory_order_acquire);
     if (now == seen) continue;
     seen = now;

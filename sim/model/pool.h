@@ -25,8 +25,9 @@ class Pool {
   Pool& operator=(const Pool&) = delete;
 
   uint32_t size() const { return static_cast<uint32_t>(workers_.size()) + 1; }
-  // False with more threads than cores: spinning would only take time from the others.
-  bool may_spin() const { return may_spin_; }
+  // How often a thread of a job looks before it sleeps. None with more threads than cores: that
+  // would only take time from the others.
+  int spins() const { return spins_; }
 
   // Calls job(context, 0) and, on helpers that are awake before it returns, job(context, i),
   // 0 < i < size(). Wakes enough of them for `threads` in all. No call goes on after the return.
@@ -41,7 +42,7 @@ class Pool {
   void Work(uint32_t thread);
 
   std::unique_ptr<Mailbox[]> mailboxes_;  // one per helper: those left out of a job sleep on
-  const bool may_spin_;
+  const int spins_;
   Job job_ = nullptr;
   void* context_ = nullptr;
   std::atomic<bool> stop_{false};

@@ -50,7 +50,7 @@ struct PostRun {
 
   void Work(uint32_t thread) {
     void* panel = panels + thread * kernels::PanelBytes(head.cols);
-    phase.Run(UnitCount(head, rows), cpu.pool().may_spin(), [&](size_t unit) {
+    phase.Run(UnitCount(head, rows), cpu.pool().spins(), [&](size_t unit) {
       const Slice slice = UnitSlice(head, rows, unit);
       Multiply(cpu.kernels(), head, slice, normed, rows, logits, head.rows, panel);
       for (size_t r = 0; r < rows; ++r) {
