@@ -187,12 +187,14 @@ std::string PostProcessor(const Vocabulary& v, std::optional<uint32_t> before,
                      single, single, special);
 }
 
-std::string Model(const Vocabulary& v, std::optional<uint32_t> unknown, bool ignore_merges) {
+// No unk_token, although the GGUF may name one: a byte that the vocabulary lacks is dropped, as
+// llama.cpp and the published tokenizer.json files of these models do it.
+std::string Model(const Vocabulary& v, bool ignore_merges) {
   std::string out = fmt::format(
-      R"({{"type":"BPE","dropout":null,"unk_token":{},"continuing_subword_prefix":null,)"
+      R"({{"type":"BPE","dropout":null,"unk_token":null,"continuing_subword_prefix":null,)"
       R"("end_of_word_suffix":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":{},)"
       R"("vocab":{{)",
-      unknown ? Quoted(v.tokens[*unknown]) : "null", ignore_merges);
+      ignore_merges);
   for (size_t id = 0; id < v.tokens.size(); ++id) {
     if (id > 0) out += ',';
     out += fmt::format("{}:{}", Quoted(v.tokens[id]), id);
@@ -257,7 +259,7 @@ Result<TokenizerFiles> MakeTokenizer(const Gguf& gguf, uint32_t vocab) {
       R"("pre_tokenizer":{},"post_processor":{},"decoder":{},"model":{}}})",
       AddedTokens(v), rules->normalizer, rules->json,
       PostProcessor(v, add_bos ? files.bos_id : std::nullopt, add_eos ? eos : std::nullopt),
-      kDecoder, Model(v, unknown, rules->ignore_merges));
+      kDecoder, Model(v, rules->ignore_merges));
 
   json::Object config;
   config["add_bos_token"] = add_bos;
