@@ -24,7 +24,11 @@ pub struct Buffer<T> {
 impl<T> Buffer<T> {
     fn give(values: Vec<T>) -> Self {
         let mut values = std::mem::ManuallyDrop::new(values);
-        Buffer { data: values.as_mut_ptr(), size: values.len(), capacity: values.capacity() }
+        Buffer {
+            data: values.as_mut_ptr(),
+            size: values.len(),
+            capacity: values.capacity(),
+        }
     }
 
     /// # Safety
@@ -34,7 +38,11 @@ impl<T> Buffer<T> {
             if !b.data.is_null() {
                 drop(Vec::from_raw_parts(b.data, b.size, b.capacity));
             }
-            *b = Buffer { data: std::ptr::null_mut(), size: 0, capacity: 0 };
+            *b = Buffer {
+                data: std::ptr::null_mut(),
+                size: 0,
+                capacity: 0,
+            };
         }
     }
 }
@@ -78,7 +86,11 @@ unsafe fn guarded(error: *mut Buffer<u8>, work: impl FnOnce() -> Result<(), Stri
 }
 
 unsafe fn slice<'a>(data: *const u8, size: usize) -> &'a [u8] {
-    if size == 0 { &[] } else { std::slice::from_raw_parts(data, size) }
+    if size == 0 {
+        &[]
+    } else {
+        std::slice::from_raw_parts(data, size)
+    }
 }
 
 unsafe fn utf8<'a>(data: *const u8, size: usize, what: &str) -> Result<&'a str, String> {

@@ -41,7 +41,10 @@ pub fn dumps(value: &Value, style: &Style) -> Result<String, Error> {
 
 fn write(value: &Value, style: &Style, depth: usize, out: &mut String) -> Result<(), Error> {
     if depth > MAX_DEPTH {
-        return Err(Error::new(ErrorKind::InvalidOperation, "tojson: nested too deeply"));
+        return Err(Error::new(
+            ErrorKind::InvalidOperation,
+            "tojson: nested too deeply",
+        ));
     }
     match value.kind() {
         ValueKind::None => out.push_str("null"),
@@ -89,7 +92,10 @@ fn write(value: &Value, style: &Style, depth: usize, out: &mut String) -> Result
 }
 
 fn not_json(kind: ValueKind) -> Error {
-    Error::new(ErrorKind::InvalidOperation, format!("tojson: {kind} is not JSON serializable"))
+    Error::new(
+        ErrorKind::InvalidOperation,
+        format!("tojson: {kind} is not JSON serializable"),
+    )
 }
 
 fn separate(first: &mut bool, style: &Style, depth: usize, out: &mut String) {
@@ -151,5 +157,9 @@ fn float(value: f64) -> String {
         return format!("{digits}e{sign}{:02}", exponent.abs());
     }
     let plain = value.to_string();
-    if plain.contains('.') { plain } else { plain + ".0" }
+    if plain.contains('.') {
+        plain
+    } else {
+        plain + ".0"
+    }
 }

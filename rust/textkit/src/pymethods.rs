@@ -4,7 +4,12 @@ use minijinja::value::{from_args, Tuple, Value, ValueKind};
 use minijinja::{Error, ErrorKind, State};
 use minijinja_contrib::pycompat;
 
-pub fn call(state: &mut State, value: &Value, method: &str, args: &[Value]) -> Result<Value, Error> {
+pub fn call(
+    state: &mut State,
+    value: &Value,
+    method: &str,
+    args: &[Value],
+) -> Result<Value, Error> {
     if let Some(text) = value.as_str() {
         match method {
             "removeprefix" => {
@@ -37,10 +42,17 @@ pub fn call(state: &mut State, value: &Value, method: &str, args: &[Value]) -> R
             }
             "index" | "rindex" => {
                 let (what,): (&str,) = from_args(args)?;
-                let found = if method == "index" { text.find(what) } else { text.rfind(what) };
+                let found = if method == "index" {
+                    text.find(what)
+                } else {
+                    text.rfind(what)
+                };
                 return match found {
                     Some(byte) => Ok(Value::from(text[..byte].chars().count())),
-                    None => Err(Error::new(ErrorKind::InvalidOperation, "substring not found")),
+                    None => Err(Error::new(
+                        ErrorKind::InvalidOperation,
+                        "substring not found",
+                    )),
                 };
             }
             _ => {}
@@ -50,7 +62,10 @@ pub fn call(state: &mut State, value: &Value, method: &str, args: &[Value]) -> R
         let (what,): (&Value,) = from_args(args)?;
         return match value.try_iter()?.position(|item| item == *what) {
             Some(index) => Ok(Value::from(index)),
-            None => Err(Error::new(ErrorKind::InvalidOperation, "value is not in the list")),
+            None => Err(Error::new(
+                ErrorKind::InvalidOperation,
+                "value is not in the list",
+            )),
         };
     }
     if value.kind() == ValueKind::Map && method == "copy" {
@@ -61,7 +76,11 @@ pub fn call(state: &mut State, value: &Value, method: &str, args: &[Value]) -> R
 }
 
 fn rsplit(text: &str, separator: Option<&str>, limit: i64) -> Value {
-    let most = if limit < 0 { usize::MAX } else { (limit as usize).saturating_add(1) };
+    let most = if limit < 0 {
+        usize::MAX
+    } else {
+        (limit as usize).saturating_add(1)
+    };
     let mut parts: Vec<Value> = match separator {
         Some(s) => text.rsplitn(most, s).map(Value::from).collect(),
         None => {

@@ -45,10 +45,13 @@ impl Template {
         environment.set_fuel(Some(FUEL));
         environment.set_unknown_method_callback(pymethods::call);
         environment.add_filter("tojson", tojson);
-        environment.add_function("raise_exception", |message: String| -> Result<Value, Error> {
-            Err(Error::new(ErrorKind::InvalidOperation, message.clone())
-                .with_source(Raised(message)))
-        });
+        environment.add_function(
+            "raise_exception",
+            |message: String| -> Result<Value, Error> {
+                Err(Error::new(ErrorKind::InvalidOperation, message.clone())
+                    .with_source(Raised(message)))
+            },
+        );
         environment.add_function("strftime_now", |format: String| strftime_now(&format));
         environment
             .add_template_owned(NAME, without_generation_tags(source))
@@ -62,11 +65,16 @@ impl Template {
         if !context.is_object() {
             return Err("the template's context must be a JSON object".into());
         }
-        let template = self.environment.get_template(NAME).map_err(|e| e.to_string())?;
-        template.render(to_value(context)).map_err(|e| match raised(&e) {
-            Some(message) => message,
-            None => format!("the chat template failed: {}", describe(&e)),
-        })
+        let template = self
+            .environment
+            .get_template(NAME)
+            .map_err(|e| e.to_string())?;
+        template
+            .render(to_value(context))
+            .map_err(|e| match raised(&e) {
+                Some(message) => message,
+                None => format!("the chat template failed: {}", describe(&e)),
+            })
     }
 }
 
@@ -111,7 +119,12 @@ fn to_value(json: serde_json::Value) -> Value {
     }
 }
 
-fn tojson(state: &State, value: &Value, indent: Option<Value>, args: Kwargs) -> Result<Value, Error> {
+fn tojson(
+    state: &State,
+    value: &Value,
+    indent: Option<Value>,
+    args: Kwargs,
+) -> Result<Value, Error> {
     let mut style = pyjson::Style::default();
     if let Some(ensure_ascii) = args.get::<Option<bool>>("ensure_ascii")? {
         style.ensure_ascii = ensure_ascii;
@@ -129,11 +142,17 @@ fn tojson(state: &State, value: &Value, indent: Option<Value>, args: Kwargs) -> 
             None => " ".repeat(usize::try_from(indent)?.min(64)),
         });
     }
-    if let Some(separators) = args.get::<Option<Value>>("separators")?.filter(|s| !s.is_none()) {
+    if let Some(separators) = args
+        .get::<Option<Value>>("separators")?
+        .filter(|s| !s.is_none())
+    {
         let part = |index| -> Result<String, Error> {
             let value = separators.get_item_by_index(index)?;
             value.as_str().map(str::to_string).ok_or_else(|| {
-                Error::new(ErrorKind::InvalidOperation, "separators must be two strings")
+                Error::new(
+                    ErrorKind::InvalidOperation,
+                    "separators must be two strings",
+                )
             })
         };
         (style.item_separator, style.key_separator) = (part(0)?, part(1)?);
@@ -160,7 +179,12 @@ fn strftime_now(format: &str) -> Result<String, Error> {
         if libc::localtime_r(&now, &mut parts).is_null() {
             return Err(failed("strftime_now: the clock cannot be read"));
         }
-        libc::strftime(text.as_mut_ptr().cast(), text.len(), format.as_ptr(), &parts)
+        libc::strftime(
+            text.as_mut_ptr().cast(),
+            text.len(),
+            format.as_ptr(),
+            &parts,
+        )
     };
     Ok(String::from_utf8_lossy(&text[..written]).into_owned())
 }

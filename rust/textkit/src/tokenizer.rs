@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use tokenizers::{
-    AddedVocabulary, Model, OffsetType, PreTokenizer, TruncationParams, PaddingParams,
+    AddedVocabulary, Model, OffsetType, PaddingParams, PreTokenizer, TruncationParams,
 };
 
 /// The largest vocabularies in use have about 2^18 tokens; an id far above is a broken file, and
@@ -31,26 +31,38 @@ impl Tokenizer {
         let mut inner =
             tokenizers::Tokenizer::from_bytes(json).map_err(|e| format!("not a tokenizer: {e}"))?;
         // Published files carry these from training; here they would cut or pad prompts silently.
-        inner.with_truncation(None::<TruncationParams>).map_err(|e| e.to_string())?;
+        inner
+            .with_truncation(None::<TruncationParams>)
+            .map_err(|e| e.to_string())?;
         inner.with_padding(None::<PaddingParams>);
         let vocab = Vocab::new(&inner)?;
         let mut plain = inner.get_added_vocabulary().clone();
         plain.set_encode_special_tokens(true);
-        Ok(Tokenizer { inner, plain, vocab })
+        Ok(Tokenizer {
+            inner,
+            plain,
+            vocab,
+        })
     }
 
     pub fn encode(&self, text: &str, add_special: bool, special: bool) -> Result<Vec<u32>, String> {
         let run = || -> tokenizers::Result<Vec<u32>> {
             let t = &self.inner;
             // Tokenizer::encode_fast, except that the added tokens are chosen per call.
-            let added = if special { t.get_added_vocabulary() } else { &self.plain };
+            let added = if special {
+                t.get_added_vocabulary()
+            } else {
+                &self.plain
+            };
             let mut pieces = added.extract_and_normalize(t.get_normalizer(), text);
             if let Some(p) = t.get_pre_tokenizer() {
                 p.pre_tokenize(&mut pieces)?;
             }
             t.get_model().tokenize_in_pretokenized(&mut pieces, None)?;
             let encoding = pieces.into_encoding(None, 0, OffsetType::None)?;
-            Ok(t.post_process(encoding, None, add_special)?.get_ids().to_vec())
+            Ok(t.post_process(encoding, None, add_special)?
+                .get_ids()
+                .to_vec())
         };
         run().map_err(|e| format!("the tokenizer cannot encode this text: {e}"))
     }
@@ -66,7 +78,11 @@ impl Tokenizer {
 
 impl Vocab {
     fn new(t: &tokenizers::Tokenizer) -> Result<Self, String> {
-        let highest = t.get_vocab(true).into_values().max().ok_or("the vocabulary is empty")?;
+        let highest = t
+            .get_vocab(true)
+            .into_values()
+            .max()
+            .ok_or("the vocabulary is empty")?;
         if highest > MAX_ID {
             return Err(format!("token id {highest} is above the limit of {MAX_ID}"));
         }
@@ -132,11 +148,17 @@ impl Rules {
             }
             "Replace" => match decoder["pattern"]["String"].as_str() {
                 Some(from) if !from.is_empty() => self.replace.push((from.into(), text("content"))),
-                _ => return Err("a decoder that replaces by regular expression".to_string() + UNKNOWN),
+                _ => {
+                    return Err(
+                        "a decoder that replaces by regular expression".to_string() + UNKNOWN
+                    )
+                }
             },
             "Strip" => {
                 if text("content") != " " || decoder["stop"].as_u64() != Some(0) {
-                    return Err("a decoder that strips other than leading spaces".to_string() + UNKNOWN);
+                    return Err(
+                        "a decoder that strips other than leading spaces".to_string() + UNKNOWN,
+                    );
                 }
                 self.strip_leading_space |= decoder["start"].as_u64() != Some(0);
             }
@@ -167,7 +189,11 @@ impl Rules {
             }
             return;
         }
-        if self.replace.iter().any(|(from, _)| token.contains(from.as_str())) {
+        if self
+            .replace
+            .iter()
+            .any(|(from, _)| token.contains(from.as_str()))
+        {
             let mut text = token.to_string();
             for (from, to) in &self.replace {
                 text = text.replace(from.as_str(), to);
