@@ -21,6 +21,8 @@ namespace {
 constexpr size_t kMaxLineBytes = 16 * 1024;
 // Descriptors for the child are first moved above this, out of the way of their final numbers.
 constexpr int kParkingFd = 20;
+// A process that is still there this long after SIGKILL hangs in the kernel.
+constexpr std::chrono::milliseconds kKillLimit{10'000};
 
 std::string ErrnoText(int number) { return std::generic_category().message(number); }
 
@@ -152,27 +154,36 @@ Result<std::unique_ptr<Child>> Child::Start(ChildOptions options, std::function<
   }
 
   std::unique_ptr<Child> child(new Child);
-  child->pid_ = pid;
-  child->on_exit_ = std::move(on_exit);
+  child->state_->pid = pid;
+  child->state_->on_exit = std::move(on_exit);
   fcntl(words.read.get(), F_SETFL, O_NONBLOCK);
 #ifdef SYS_pidfd_open
   Fd pidfd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
 #else
   Fd pidfd;
 #endif
-  child->watcher_ = std::thread(
-      [self = child.get(), words_read = std::move(words.read), pidfd = std::move(pidfd)]() mutable {
-        self->Watch(std::move(words_read), std::move(pidfd));
-      });
+  child->watcher_ = std::thread([state = child->state_, words_read = std::move(words.read),
+                                 pidfd = std::move(pidfd)]() mutable {
+    Watch(state, std::move(words_read), std::move(pidfd));
+  });
   return child;
 }
 
 Child::~Child() {
   Signal(SIGKILL);
-  if (watcher_.joinable()) watcher_.join();
+  if (!watcher_.joinable()) return;
+  if (WaitFor(kKillLimit)) {
+    watcher_.join();
+    return;
+  }
+  {
+    std::lock_guard lock(state_->mutex);
+    state_->on_exit = {};
+  }
+  watcher_.detach();
 }
 
-void Child::Watch(Fd words, Fd pidfd) {
+void Child::Watch(const std::shared_ptr<State>& state, Fd words, Fd pidfd) {
   std::string buffer;
   bool words_open = true;
   bool dead = false;
@@ -183,17 +194,17 @@ void Child::Watch(Fd words, Fd pidfd) {
     poll(wanted, 2, pidfd.get() >= 0 ? -1 : 50);
     {
       // Reaped and marked under the lock, so that Signal never meets a number used again.
-      std::lock_guard lock(mutex_);
-      dead = waitpid(pid_, &status, WNOHANG) == pid_;
-      if (dead) wait_status_ = status;
-      if (dead) reaped_ = true;
+      std::lock_guard lock(state->mutex);
+      dead = waitpid(state->pid, &status, WNOHANG) == state->pid;
+      if (dead) state->wait_status = status;
+      if (dead) state->reaped = true;
     }
     char chunk[4096];
     while (words_open) {
       const ssize_t got = read(words.get(), chunk, sizeof(chunk));
       if (got > 0) {
         buffer.append(chunk, static_cast<size_t>(got));
-        TakeWords(&buffer, false);
+        TakeWords(state.get(), &buffer, false);
         continue;
       }
       if (got < 0 && errno == EINTR) continue;
@@ -201,16 +212,19 @@ void Child::Watch(Fd words, Fd pidfd) {
       break;
     }
   }
-  TakeWords(&buffer, true);
+  TakeWords(state.get(), &buffer, true);
+  std::function<void()> on_exit;
   {
-    std::lock_guard lock(mutex_);
-    exited_ = true;
+    std::lock_guard lock(state->mutex);
+    on_exit = std::move(state->on_exit);
   }
-  ended_.notify_all();
-  if (on_exit_) on_exit_();
+  if (on_exit) on_exit();
+  std::lock_guard lock(state->mutex);
+  state->exited = true;
+  state->ended.notify_all();
 }
 
-void Child::TakeWords(std::string* buffer, bool last) {
+void Child::TakeWords(State* state, std::string* buffer, bool last) {
   for (;;) {
     size_t end = buffer->find('\n');
     if (end == std::string::npos) {
@@ -223,48 +237,55 @@ void Child::TakeWords(std::string* buffer, bool last) {
     buffer->erase(0, end + 1);
     if (line.rfind("error:", 0) == 0) {
       const size_t text = line.find_first_not_of(' ', 6);
-      std::lock_guard lock(mutex_);
-      last_error_ = text == std::string::npos ? "" : line.substr(text);
+      std::lock_guard lock(state->mutex);
+      state->last_error = text == std::string::npos ? "" : line.substr(text);
     }
   }
 }
 
+bool Child::gone() const {
+  std::lock_guard lock(state_->mutex);
+  return state_->reaped;
+}
+
 bool Child::exited() const {
-  std::lock_guard lock(mutex_);
-  return exited_;
+  std::lock_guard lock(state_->mutex);
+  return state_->exited;
 }
 
 bool Child::WaitFor(std::chrono::milliseconds limit) const {
-  std::unique_lock lock(mutex_);
-  return ended_.wait_for(lock, limit, [&] { return exited_; });
+  std::unique_lock lock(state_->mutex);
+  return state_->ended.wait_for(lock, limit, [&] { return state_->exited; });
 }
 
 void Child::Signal(int signal) {
-  std::lock_guard lock(mutex_);
-  if (!reaped_) kill(pid_, signal);
+  std::lock_guard lock(state_->mutex);
+  if (!state_->reaped) kill(state_->pid, signal);
 }
 
 int Child::exit_code() const {
-  std::lock_guard lock(mutex_);
-  return exited_ && WIFEXITED(wait_status_) ? WEXITSTATUS(wait_status_) : -1;
+  std::lock_guard lock(state_->mutex);
+  const int status = state_->wait_status;
+  return state_->reaped && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 bool Child::killed_by_signal() const {
-  std::lock_guard lock(mutex_);
-  return exited_ && WIFSIGNALED(wait_status_);
+  std::lock_guard lock(state_->mutex);
+  return state_->reaped && WIFSIGNALED(state_->wait_status);
 }
 
 std::string Child::EndText() const {
-  std::lock_guard lock(mutex_);
-  if (!exited_) return "still running";
-  if (WIFEXITED(wait_status_)) return fmt::format("exit status {}", WEXITSTATUS(wait_status_));
-  const int signal = WTERMSIG(wait_status_);
+  std::lock_guard lock(state_->mutex);
+  const int status = state_->wait_status;
+  if (!state_->reaped) return "still running";
+  if (WIFEXITED(status)) return fmt::format("exit status {}", WEXITSTATUS(status));
+  const int signal = WTERMSIG(status);
   return fmt::format("signal {} ({})", signal, strsignal(signal));
 }
 
 std::string Child::last_error() const {
-  std::lock_guard lock(mutex_);
-  return last_error_;
+  std::lock_guard lock(state_->mutex);
+  return state_->last_error;
 }
 
 }  // namespace axollama::server

@@ -4,7 +4,8 @@
 // else. It runs in a process group of its own, so that Ctrl-C reaches only the supervisor, which
 // then ends its children in order. Its standard error is passed on line by line.
 // Owner: the holder; the destructor kills and reaps. Threads: any, except construction and
-// destruction. One thread of its own per child reads its words and waits for its end.
+// destruction. One thread of its own per child reads its words and waits for its end; of a child
+// that cannot be killed it is left behind.
 #pragma once
 
 #include <sys/types.h>
@@ -57,14 +58,16 @@ struct ChildOptions {
 class Child {
  public:
   // A program that cannot be executed is kIo, and there is no child then. `on_exit` is called once,
-  // from the child's own thread, after its last words were read.
+  // from the child's own thread, after its last words were read and before exited() is true: who
+  // has seen the end need not fear the call any more.
   static Result<std::unique_ptr<Child>> Start(ChildOptions options,
                                               std::function<void()> on_exit = {});
   ~Child();
 
-  pid_t pid() const { return pid_; }
-  bool exited() const;
-  // Whether it has ended within `limit`.
+  pid_t pid() const { return state_->pid; }
+  bool gone() const;    // the process has ended
+  bool exited() const;  // and all about its end was done
+  // Whether it has exited within `limit`.
   bool WaitFor(std::chrono::milliseconds limit) const;
   void Signal(int signal);  // nothing once it has ended
 
@@ -76,18 +79,22 @@ class Child {
   std::string last_error() const;
 
  private:
-  Child() = default;
-  void Watch(Fd words, Fd pidfd);
-  void TakeWords(std::string* buffer, bool last);
+  // Shared with the thread, which may outlive a child that cannot be killed.
+  struct State {
+    pid_t pid = -1;
+    mutable std::mutex mutex;
+    mutable std::condition_variable ended;
+    std::function<void()> on_exit;
+    bool reaped = false;  // its number may belong to another process now
+    bool exited = false;
+    int wait_status = 0;
+    std::string last_error;
+  };
+  Child() : state_(std::make_shared<State>()) {}
+  static void Watch(const std::shared_ptr<State>& state, Fd words, Fd pidfd);
+  static void TakeWords(State* state, std::string* buffer, bool last);
 
-  pid_t pid_ = -1;
-  std::function<void()> on_exit_;
-  mutable std::mutex mutex_;
-  mutable std::condition_variable ended_;
-  bool reaped_ = false;  // its number may belong to another process now
-  bool exited_ = false;  // and its last words were read
-  int wait_status_ = 0;
-  std::string last_error_;
+  const std::shared_ptr<State> state_;
   std::thread watcher_;
 };
 

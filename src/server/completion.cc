@@ -102,16 +102,13 @@ std::optional<Failure> Attempt::Go() {
   if (!tokens) return FromRunner(grant_, slot_, tokens.error());
   answer_->prompt_tokens = *tokens;
 
-  // The model's own stop strings end an answer unless the request names others.
-  api::Options own;
-  if (!grant_.bundle().stop_strings.empty()) own.stop = grant_.bundle().stop_strings;
   const int64_t bundle_context = grant_.props().context_tokens;
   const int64_t context =
       std::clamp<int64_t>(request_.options.num_ctx.value_or(bundle_context), 4, bundle_context);
   const auto prompt_tokens = static_cast<int64_t>(tokens->size());
   if (prompt_tokens >= context) return Failure{api::PromptTooLong(prompt_tokens, context), false};
   api::CompletionRequest completion;
-  completion.sampling = api::Resolve(api::Merge(request_.options, own));
+  completion.sampling = api::Resolve(request_.options);
   if (context < bundle_context) {
     int64_t& limit = completion.sampling.num_predict;
     limit = limit < 0 ? context - prompt_tokens : std::min(limit, context - prompt_tokens);
@@ -232,17 +229,18 @@ Result<int64_t> LoadOnly(Models& models, const bundle::ModelRef& model,
 
 Result<std::vector<int32_t>> Tokenize(const Models::Grant& grant, std::string_view text,
                                       bool add_special) {
-  AX_ASSIGN_OR_RETURN(const std::string body,
-                      AskRunner(grant.target(), "POST", "/tokenize",
-                                api::WriteTokenizeRequest(text, add_special, true), kAskLimit));
+  AX_ASSIGN_OR_RETURN(
+      const std::string body,
+      AskRunner(grant.target(), "POST", "/tokenize",
+                api::WriteTokenizeRequest(text, add_special, true), kAskLimit, &grant.slot()));
   return api::ParseTokens(body);
 }
 
 Result<std::string> ApplyTemplate(const Models::Grant& grant,
                                   const std::vector<api::Message>& messages) {
-  AX_ASSIGN_OR_RETURN(const std::string body,
-                      AskRunner(grant.target(), "POST", "/apply-template",
-                                api::WriteApplyTemplateRequest(messages), kAskLimit));
+  AX_ASSIGN_OR_RETURN(const std::string body, AskRunner(grant.target(), "POST", "/apply-template",
+                                                        api::WriteApplyTemplateRequest(messages),
+                                                        kAskLimit, &grant.slot()));
   return api::ParsePrompt(body);
 }
 

@@ -67,6 +67,7 @@ class Models {
     const api::RunnerProps& props() const;
     const bundle::Bundle& bundle() const;
     const std::string& name() const;
+    CallSlot& slot() const { return *slot_; }         // of one that has the sequence
     int64_t waited_ns() const { return waited_ns_; }  // for the queue and the load
     // The runner did not end its answer: it is dead or about to be.
     void RunnerBroke();

@@ -88,7 +88,7 @@ Status Models::Load(Lock& lock, const bundle::ModelRef& model) {
     // It counts as just used, so that it does not go before anybody had a chance.
     instance->keep_alive.Begin(std::nullopt);
     instance->keep_alive.End(MonotonicNs());
-    if (instance->process->exited()) BeginEnd(instance, false);
+    if (instance->process->gone()) BeginEnd(instance, false);
   } else {
     log::Warn("server", "{}: cannot load: {}", model.name, status.error().message);
     instances_.erase(instance->key());
@@ -421,6 +421,13 @@ void Models::EndAll() {
   for (BackgroundLoad& reload : reloads) reload.thread.join();
   worker_.join();
   watcher_.join();
+  lock.lock();
+  // Destroyed outside the lock: the end of a process calls OnRunnerExit.
+  const auto left = std::move(instances_);
+  instances_.clear();
+  const auto tasks = std::move(tasks_);
+  tasks_.clear();
+  lock.unlock();
   for (const auto& [device, slot] : cards_) slot->card.End();
 }
 

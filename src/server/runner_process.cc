@@ -118,7 +118,10 @@ std::string RunnerProcess::EndText() const {
 }
 
 RunnerProcess::Ending RunnerProcess::Stop(milliseconds grace) {
-  if (child_->exited()) return Ending::kByItself;
+  if (child_->gone()) {
+    child_->WaitFor(kKillLimit);
+    return Ending::kByItself;
+  }
   child_->Signal(SIGTERM);
   if (child_->WaitFor(grace)) return Ending::kTerminated;
   log::Warn("server", "{}: runner {} did not end on SIGTERM within {} ms: killing it",
@@ -130,16 +133,22 @@ RunnerProcess::Ending RunnerProcess::Stop(milliseconds grace) {
 }
 
 Result<std::string> AskRunner(const net::Target& target, std::string method, std::string path,
-                              std::string body, milliseconds limit) {
+                              std::string body, milliseconds limit, CallSlot* slot) {
   net::ClientRequest request;
   request.method = std::move(method);
   request.path = std::move(path);
   request.body = std::move(body);
   request.read_timeout = limit;
   if (!request.body.empty()) request.headers.Set("Content-Type", "application/json");
-  AX_ASSIGN_OR_RETURN(net::ClientResponse answer, net::Call(target, std::move(request)));
-  if (answer.status != 200) return Fail(api::ParseRunnerError(answer.status, answer.body));
-  return std::move(answer.body);
+  AX_ASSIGN_OR_RETURN(const auto call, net::ClientCall::Start(target, std::move(request)));
+  if (slot != nullptr) slot->Set(call.get());
+  const Status header = call->ReadHeader();
+  Result<std::string> answer = header ? call->ReadAll() : Fail(header.error());
+  if (slot != nullptr) slot->Set(nullptr);
+  if (answer && call->status() != 200) {
+    return Fail(api::ParseRunnerError(call->status(), *answer));
+  }
+  return answer;
 }
 
 }  // namespace axollama::server

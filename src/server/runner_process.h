@@ -17,6 +17,7 @@
 #include "base/progress.h"
 #include "base/result.h"
 #include "net/client.h"
+#include "server/call_slot.h"
 #include "server/child.h"
 #include "server/runtime_folder.h"
 
@@ -47,7 +48,7 @@ class RunnerProcess {
   const api::RunnerProps& props() const { return props_; }  // once ready
   net::Target target() const { return {"unix:" + files_.socket}; }
   pid_t pid() const { return child_->pid(); }
-  bool exited() const { return child_->exited(); }
+  bool gone() const { return child_->gone(); }
   std::string EndText() const;  // "signal 9 (Killed)", with its last error line
   const ProgressPage& page() const { return progress_.page(); }
 
@@ -70,7 +71,9 @@ class RunnerProcess {
 };
 
 // A call to a runner's route that answers at once. A runner that has gone is kUnavailable or kIo.
+// `slot`, if any, can end it.
 Result<std::string> AskRunner(const net::Target& target, std::string method, std::string path,
-                              std::string body, std::chrono::milliseconds limit);
+                              std::string body, std::chrono::milliseconds limit,
+                              CallSlot* slot = nullptr);
 
 }  // namespace axollama::server

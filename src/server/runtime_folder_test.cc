@@ -66,8 +66,7 @@ TEST(RuntimeFolder, WaitsForAndThenKillsTheRunnersOfADeadServer) {
   options.program = "/bin/sh";
   options.descriptors = {life->read.get()};
   // Its command line names a file in the stale folder, as a runner's does.
-  options.arguments = {"sh", "-c", "trap '' TERM; read line <&3",
-                       (stale / "r1.progress").string()};
+  options.arguments = {"sh", "-c", "trap '' TERM; read line <&3", (stale / "r1.progress").string()};
   auto runner = Child::Start(std::move(options));
   ASSERT_TRUE(runner);
   std::ofstream(stale / "r1.pid") << (*runner)->pid();
