@@ -163,10 +163,13 @@ pub unsafe extern "C" fn textkit_tokenizer_id(
     token: *const u8,
     size: usize,
 ) -> i64 {
-    match std::str::from_utf8(slice(token, size)) {
-        Ok(token) => (*tokenizer).id(token).map_or(-1, i64::from),
-        Err(_) => -1,
-    }
+    let mut found = -1;
+    guarded(std::ptr::null_mut(), || {
+        let token = utf8(token, size, "the token")?;
+        found = (*tokenizer).id(token).map_or(-1, i64::from);
+        Ok(())
+    });
+    found
 }
 
 /// # Safety
