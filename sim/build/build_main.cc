@@ -1,5 +1,6 @@
 #include "sim/build/build_main.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
 #include <unistd.h>
@@ -20,6 +21,16 @@ constexpr int kFailed = 1, kUsage = 2, kInterrupted = 130;
 
 std::atomic<bool> interrupted = false;
 static_assert(std::atomic<bool>::is_always_lock_free, "the signal handler stores it");
+
+// A file of the bundle must not get the number of a stream that the caller closed: progress would
+// be written into it.
+void OccupyStandardStreams() {
+  int fd = 0;
+  do {
+    fd = open("/dev/null", O_RDWR);
+  } while (fd >= 0 && fd <= STDERR_FILENO);
+  if (fd >= 0) close(fd);
+}
 
 void CatchSignals() {
   struct sigaction action = {};
@@ -76,6 +87,7 @@ std::string OneLine(std::string text) {
 }  // namespace
 
 int BuildMain(int argc, char** argv) {
+  OccupyStandardStreams();
   BuildOptions options;
   std::string weights = "s8";
   std::vector<uint32_t> ladder;

@@ -301,6 +301,31 @@ TEST(BuildCommand, ExitCodes) {
   EXPECT_EQ(std::count(refusal.begin(), refusal.end(), '\n'), 1) << refusal;
 }
 
+TEST(BuildCommand, ClosedStandardStreamsDoNotHarmTheFiles) {
+  TestFolder folder;
+  const std::string source = folder.Write("tiny.gguf", TinyLlama().Bytes()).string();
+  const std::string open_out = (folder / "open").string(),
+                    closed_out = (folder / "closed").string();
+  ASSERT_EQ(RunCommand({source, open_out, "--context", "64", "--prefill-len", "16"}).first, 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    for (const int fd : {0, 1, 2}) close(fd);
+    std::vector<std::string> copy = {"axollama-sim build", source, closed_out, "--context", "64",
+                                     "--prefill-len",      "16"};
+    std::vector<char*> argv;
+    for (std::string& argument : copy) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    _exit(BuildMain(static_cast<int>(copy.size()), argv.data()));
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  ASSERT_EQ(Names(open_out), Names(closed_out));
+  for (const std::string& name : Names(open_out)) {
+    EXPECT_EQ(ReadAll(fs::path(open_out) / name), ReadAll(fs::path(closed_out) / name)) << name;
+  }
+}
+
 class BuildSignal : public ::testing::TestWithParam<int> {};
 
 // The command's standard error is a full pipe, so that it stands still at its first progress line
