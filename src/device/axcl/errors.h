@@ -9,7 +9,8 @@
 
 namespace axollama::device::axcl {
 
-// `axclrtEngineExecute failed with 0x8030070C (…): …`. `detail` says with what, and may be empty.
+// `axclrtEngineExecute failed for DETAIL with 0x8030070C (MEANING): ADVICE`. The detail may be
+// empty.
 Error Describe(std::string_view symbol, int32_t code, std::string_view detail = "");
 
 }  // namespace axollama::device::axcl
