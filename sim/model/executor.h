@@ -16,7 +16,7 @@ namespace axsim::model {
 class CpuExecutor final : public Executor {
  public:
   CpuExecutor(const kernels::Kernels& kernels, uint32_t threads)
-      : kernels_(kernels), requested_(threads) {}
+      : kernels_(kernels), requested_(threads), narrow_(threads) {}
 
   std::string_view isa() const override { return kernels_.name; }
   uint32_t threads() const override { return narrow_.load(std::memory_order_relaxed); }
@@ -46,7 +46,7 @@ class CpuExecutor final : public Executor {
   const kernels::Kernels& kernels_;
   std::atomic<uint32_t> requested_;
   uint32_t prepared_for_ = UINT32_MAX;
-  std::atomic<uint32_t> narrow_{0};
+  std::atomic<uint32_t> narrow_;  // 0: not yet measured
   uint32_t wide_ = 1;
   std::unique_ptr<Pool> pool_;
   std::unique_ptr<std::byte, Free> scratch_;

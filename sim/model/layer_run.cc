@@ -131,7 +131,7 @@ void LayerRun::Work(uint32_t thread) {
   QkvStep(thread);
   Share(kRotate, tokens_, [&](size_t t) { RotateToken(t); });
   if (tokens_ == 1) {
-    Share(kAttend, program_.heads, [&](size_t h) { AttendHead(h, thread); });
+    Share(kAttend, UnitsOfHeads(), [&](size_t unit) { AttendHeads(unit, thread); });
     Share(kAttended, 1, [&](size_t) { attended_.Encode(kernels_, 0); });
   } else {
     Share(kAttend, tokens_, [&](size_t t) { AttendToken(t, thread); });
@@ -201,15 +201,32 @@ void LayerRun::AttendToken(size_t token, uint32_t thread) {
   attended_.Encode(kernels_, token);
 }
 
-void LayerRun::AttendHead(size_t head, uint32_t thread) {
+// Queries that share a KV head go together, so that its rows are widened once; a model with a
+// single KV head would leave the other threads without work.
+size_t LayerRun::HeadsPerUnit() const {
+  const size_t shared = program_.heads / program_.kv_heads;
+  return program_.kv_heads > 1 ? shared : std::min<size_t>(shared, 2);
+}
+
+size_t LayerRun::UnitsOfHeads() const {
+  const size_t shared = program_.heads / program_.kv_heads;
+  return program_.kv_heads * ((shared + HeadsPerUnit() - 1) / HeadsPerUnit());
+}
+
+void LayerRun::AttendHeads(size_t unit, uint32_t thread) {
   const size_t dim = program_.head_dim;
   const size_t shared = program_.heads / program_.kv_heads;
+  const size_t units_of_kv = UnitsOfHeads() / program_.kv_heads;
+  const size_t kv = unit / units_of_kv;
+  const size_t first = unit % units_of_kv * HeadsPerUnit();  // within those of this KV head
+  const size_t count = std::min(HeadsPerUnit(), shared - first);
+  const size_t column = (kv * shared + first) * dim;
   VisibleRun* runs = runs_ + thread * MaxRuns(shape_.history, shape_.rows);
   float* scores = scores_ + thread * kHeadsAtOnce * (shape_.history + shape_.rows);
-  size_t& count = run_counts_[thread];
-  if (count == kNotFound) count = FindVisible(attention_, rows_[0], runs);
-  Attend(kernels_, {runs, count}, head / shared * dim, kv_width_, qkv_ + head * dim, 1, dim,
-         program_.attention_scale, scores, attended_.row(0) + head * dim);
+  size_t& found = run_counts_[thread];
+  if (found == kNotFound) found = FindVisible(attention_, rows_[0], runs);
+  Attend(kernels_, {runs, found}, kv * dim, kv_width_, qkv_ + column, count, dim,
+         program_.attention_scale, scores, attended_.row(0) + column);
 }
 
 void LayerRun::AddBranch(size_t token, const float* post_norm) {

@@ -49,7 +49,9 @@ class LayerRun {
   void EnterToken(size_t token);
   void RotateToken(size_t token);
   void AttendToken(size_t token, uint32_t thread);
-  void AttendHead(size_t head, uint32_t thread);
+  size_t HeadsPerUnit() const;
+  size_t UnitsOfHeads() const;
+  void AttendHeads(size_t unit, uint32_t thread);
   void AddBranch(size_t token, const float* post_norm);
   void MiddleToken(size_t token);
   void LeaveToken(size_t token);

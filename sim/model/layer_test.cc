@@ -188,11 +188,13 @@ TEST(Layer, ManyHeadsWithoutGroupsMatchReference) {
   ExpectReference(MakeLayer(p));
 }
 
-TEST(Layer, EightQueriesPerKeyMatchReference) {
-  spec::Program p = SmallProgram();
-  p.heads = 8;
-  p.kv_heads = 1;
-  ExpectReference(MakeLayer(p));
+TEST(Layer, OneKvHeadMatchesReference) {
+  for (const uint32_t heads : {1u, 3u, 8u}) {
+    spec::Program p = SmallProgram();
+    p.heads = heads;
+    p.kv_heads = 1;
+    ExpectReference(MakeLayer(p));
+  }
 }
 
 TEST(Layer, ScalesPartialRopeAndFactorsMatchReference) {

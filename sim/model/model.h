@@ -22,7 +22,7 @@ namespace axsim::model {
 class Executor {
  public:
   struct Options {
-    uint32_t threads = 0;     // 0: the fastest count, measured at the first Run
+    uint32_t threads = 0;      // 0: the fastest count, measured at the first Run
     std::string isa = "auto";  // auto, scalar, avx2
   };
   // Refuses an unknown ISA and one that this CPU lacks; the error lists what there is.
