@@ -1,0 +1,160 @@
+"""The commands as a person uses them: answers, lists, errors, exit codes, Ctrl-C."""
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import unittest
+
+from harness import (LONG, MODEL, MODELS, PROGRAM, Server, clean_environment, processes, run,
+                     wait_until)
+
+GREEDY = ("--option", "temperature=0", "--option", "num_predict=8")
+QUESTION = "Name a colour."
+
+
+class Cli(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="axcli")
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        self.env = clean_environment(self.folder)
+        # Nothing listens there: port 1 is reserved.
+        self.env.update(AXOLLAMA_MODELS=MODELS, OLLAMA_HOST="127.0.0.1:1")
+
+    def left_behind(self):
+        """Processes of ours that still know this test's folder."""
+        mine = []
+        for pid in processes():
+            try:
+                with open(f"/proc/{pid}/environ", "rb") as file:
+                    if self.folder.encode() in file.read():
+                        mine.append(pid)
+            except OSError:
+                continue
+        return mine
+
+    def assert_all_gone(self):
+        wait_until(lambda: not self.left_behind(), "every process of the command has ended")
+
+    def assert_fails(self, result, code, *words):
+        status, _, errors = result
+        self.assertEqual(status, code, errors)
+        lines = [line for line in errors.splitlines() if line.startswith("error: ")]
+        self.assertEqual(len(lines), 1, errors)
+        for word in words:
+            self.assertIn(word, lines[0])
+
+    def test_run_starts_a_server_of_its_own_and_says_so(self):
+        code, answer, errors = run("run", MODEL, *GREEDY, QUESTION, env=self.env)
+        self.assertEqual(code, 0, errors)
+        self.assertTrue(answer.strip())
+        self.assertIn("no server answers at 127.0.0.1:1", errors)
+        self.assert_all_gone()
+        # The same answer without being asked for the server, with speeds, and from a folder.
+        folder = os.path.join(MODELS, "smollm2", "135m")
+        for words in ((MODEL, "--own-server", "--verbose"), (folder, "--verbose")):
+            code, again, errors = run("run", *words, *GREEDY, QUESTION, env=self.env)
+            self.assertEqual((code, again), (0, answer), errors)
+            self.assertNotIn("no server", errors)
+            self.assertIn("eval rate:", errors)
+        self.assert_all_gone()
+
+    def test_run_reads_standard_input_and_raw_prompts(self):
+        done = subprocess.run([PROGRAM, "run", MODEL, "--own-server", *GREEDY], env=self.env,
+                              input=QUESTION, text=True, capture_output=True, timeout=LONG)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        templated = run("run", MODEL, "--own-server", *GREEDY, QUESTION, env=self.env)[1]
+        self.assertEqual(done.stdout, templated)
+        raw = run("run", MODEL, "--own-server", "--raw", *GREEDY, "The capital of France is",
+                  env=self.env)
+        self.assertIn("Paris", raw[1])
+
+    def test_commands_use_a_server(self):
+        with Server() as server:
+            env = {**self.env, "OLLAMA_HOST": server.addresses[0], "AXOLLAMA_MODELS": "/nowhere"}
+            code, out, errors = run("run", MODEL, *GREEDY, QUESTION, env=env)
+            self.assertEqual((code, errors), (0, ""), errors)
+            self.assertEqual(server.loaded(), [MODEL])
+            code, out, _ = run("list", env=env)
+            self.assertEqual(code, 0)
+            self.assertRegex(out.splitlines()[0], r"^NAME +ID +SIZE +MODIFIED$")
+            self.assertRegex(out, rf"(?m)^{MODEL} +[0-9a-f]{{12}} +\d+ MB +\d+ \w+ ago")
+            code, out, _ = run("ps", env=env)
+            self.assertEqual(code, 0)
+            self.assertRegex(out, rf"(?m)^{MODEL} .*100% NPU +2048 +\d+ \w+ from now$")
+            code, out, _ = run("show", MODEL, env=env)
+            self.assertEqual(code, 0)
+            self.assertRegex(out, r"(?m)^    architecture +llama$")
+            self.assert_fails(run("show", "nope", env=env), 1, "model 'nope' not found")
+
+    def test_chat_keeps_the_talk(self):
+        with Server() as server:
+            env = {**self.env, "OLLAMA_HOST": server.addresses[0]}
+            leader, follower = os.openpty()
+            chat = subprocess.Popen([PROGRAM, "run", MODEL, "--verbose", *GREEDY], env=env,
+                                    stdin=follower, stdout=subprocess.PIPE,
+                                    stderr=subprocess.PIPE, text=True)
+            os.close(follower)
+            os.write(leader, b"Say hello.\nAnd again.\n/bye\n")
+            out, errors = chat.communicate(timeout=LONG)
+            os.close(leader)
+            self.assertEqual(chat.returncode, 0, errors)
+            self.assertEqual(out.count(">>> "), 3)
+            counts = [int(line.split()[3]) for line in errors.splitlines()
+                      if line.startswith("prompt eval count:")]
+            self.assertEqual(len(counts), 2, errors)
+            self.assertGreater(counts[1], counts[0])
+
+    def test_interrupt_ends_the_command_and_its_server(self):
+        command = subprocess.Popen(
+            [PROGRAM, "run", MODEL, "--own-server", "--option", "num_predict=2000",
+             "--option", "ignored_option=1", "Write a very long story."],
+            env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE)
+        self.assertTrue(command.stdout.read(1))  # it answers
+        command.send_signal(signal.SIGINT)
+        command.communicate(timeout=LONG)
+        self.assertEqual(command.returncode, 130)
+        self.assert_all_gone()
+
+    def test_kill_of_the_command_ends_its_server(self):
+        command = subprocess.Popen(
+            [PROGRAM, "run", MODEL, "--own-server", "--option", "num_predict=2000", "A story."],
+            env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL)
+        self.assertTrue(command.stdout.read(1))
+        command.kill()
+        command.communicate(timeout=LONG)
+        self.assert_all_gone()
+
+    def test_wrong_usage_and_failures(self):
+        self.assert_fails(run("run", env=self.env), 2, "MODEL")
+        self.assert_fails(run("run", MODEL, "--nonsense", env=self.env), 2)
+        self.assert_fails(run("run", MODEL, "--option", "temperature", "x", env=self.env), 2,
+                          "KEY=VALUE")
+        self.assert_fails(run("run", "nope", "x", env=self.env), 1, "model 'nope' not found")
+        self.assert_fails(run("run", "/no/such", "x", env=self.env), 1, "/no/such")
+        self.assert_fails(run("run", MODEL, "--own-server", env=self.env), 1, "no prompt")
+        self.assert_fails(run("list", env=self.env), 1, "axollama serve")
+        code, _, errors = run("nonsense", env=self.env)
+        self.assertEqual(code, 2)
+        self.assertIn("nonsense", errors)
+        for command in ("run", "list", "ps", "show", "serve", "runner", "warden", "bench",
+                        "perplexity"):
+            code, out, errors = run(command, "--help", env=self.env)
+            self.assertEqual((code, errors), (0, ""), command)
+            self.assertIn(command, out)
+        self.assertEqual(run("--version", env=self.env)[0], 0)
+
+    def test_no_card(self):
+        config = os.path.join(self.folder, "card.json")
+        with open(config, "w", encoding="utf-8") as file:
+            json.dump({"cards": []}, file)
+        self.env["AXSIM_CONFIG"] = config
+        self.assert_fails(run("run", MODEL, "--own-server", "x", env=self.env), 1, "0x80300181")
+        self.assert_all_gone()
+
+
+if __name__ == "__main__":
+    unittest.main()

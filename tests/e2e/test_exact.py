@@ -1,0 +1,93 @@
+"""The same prompt and seed give the same text, whatever else differs; and what a token costs."""
+import json
+import tempfile
+import unittest
+
+from harness import MODEL, MODELS, Server, clean_environment, rss_anon_mb, run
+
+# smollm2:135m cuts prompts into chunks of 128 rows, this one into chunks of 32.
+SMALL_CHUNKS = "smollm2:chunk32"
+SAMPLED = {"temperature": 0.9, "seed": 11, "num_predict": 48}
+LONG_PROMPT = "Here is what I know about foxes. " + " ".join(
+    f"Fact {i}: a fox has {i} ways to cross river number {i * 7}." for i in range(30))
+
+
+def answers(server, model=MODEL, prompts=("Tell me about foxes.", LONG_PROMPT)):
+    """What the server says to each prompt, greedy and sampled."""
+    texts = []
+    for prompt in prompts:
+        for options in ({"temperature": 0, "num_predict": 48}, SAMPLED):
+            reply = server.generate(prompt, model=model, options=options)
+            assert reply.status == 200, reply.text
+            texts.append(reply.json["response"])
+    return texts
+
+
+class Exact(unittest.TestCase):
+    def test_threads_chunks_and_instruction_sets(self):
+        with Server(env={"AXSIM_THREADS": "1"}) as server:
+            expected = answers(server)
+            self.assertEqual(len(set(expected)), 4)
+            self.assertEqual(answers(server, SMALL_CHUNKS), expected)
+        with Server(env={"AXSIM_THREADS": "3"}) as server:
+            self.assertEqual(answers(server), expected)
+        short = expected[:2]
+        with Server(env={"AXSIM_ISA": "scalar"}) as server:
+            self.assertEqual(answers(server, prompts=("Tell me about foxes.",)), short)
+
+    def test_what_ran_before_and_what_is_cached(self):
+        with Server() as server:
+            cold = answers(server, prompts=(LONG_PROMPT,))
+            server.generate("Something else entirely.")
+            self.assertEqual(answers(server, prompts=(LONG_PROMPT,)), cold)
+            # A prompt that shares a beginning with the one before is computed from there on.
+            longer = LONG_PROMPT + " And now?"
+            warm = server.generate(longer, options=SAMPLED).json
+            server.unload()
+            fresh = server.generate(longer, options=SAMPLED).json
+            self.assertEqual(warm["response"], fresh["response"])
+            self.assertEqual(warm["prompt_eval_count"], fresh["prompt_eval_count"])
+
+    def test_seeds(self):
+        with Server() as server:
+            def text(**options):
+                return server.generate("Tell me a tale.", options={**SAMPLED, **options}).json[
+                    "response"]
+            self.assertEqual(text(seed=5), text(seed=5))
+            self.assertNotEqual(text(seed=5), text(seed=6))
+            self.assertNotEqual(text(seed=-1), text(seed=-1))
+
+
+class Costs(unittest.TestCase):
+    """Counts of bench: exact, so asserted."""
+
+    def test_a_token(self):
+        with tempfile.TemporaryDirectory(prefix="axbench") as folder:
+            env = {**clean_environment(folder), "AXOLLAMA_MODELS": MODELS}
+            code, out, errors = run("bench", MODEL, "--json", "--prompt-tokens", "160",
+                                    "--generate", "32", "--runs", "1", env=env)
+        self.assertEqual(code, 0, errors)
+        bench = json.loads(out)
+        self.assertEqual(bench["model"], MODEL)
+        self.assertEqual((bench["device"], bench["profile"]), ("sim", "off"))
+        self.assertEqual((bench["prompt_tokens"], bench["generated_tokens"]), (160, 32))
+        self.assertLessEqual(bench["device_calls_per_token"], 3 * 30 + 6)
+        self.assertEqual(bench["allocations_per_token"], 0)
+        # Up: an embedding row, a mask of 2,048 positions, an index, and at most a little more.
+        self.assertLess(bench["bytes_up_per_token"], 2 * 576 + 2 * 2048 + 256)
+        # Down: the logits.
+        self.assertLess(bench["bytes_down_per_token"], 2 * 49152 + 256)
+        for key in ("load_ms", "ttft_ms", "prefill_tokens_per_s", "decode_tokens_per_s",
+                    "host_cpu_ms_per_token", "device_busy_share", "runner_rss_bytes", "cmm_bytes",
+                    "threads"):
+            self.assertGreater(bench[key], 0, key)
+
+    def test_memory_of_the_processes(self):
+        with Server() as server:
+            server.generate(LONG_PROMPT)
+            self.assertLess(rss_anon_mb(server.runners()[0]), 150)
+            self.assertLess(rss_anon_mb(server.pid), 40)
+
+
+if __name__ == "__main__":
+    unittest.main()
