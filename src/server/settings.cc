@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -70,9 +71,9 @@ std::string ReadEnvironment(Settings* out) {
   }
   if (const auto port = WholeNumber("AX650_PORT", 0, 65535)) {
     const std::string address = fmt::format("127.0.0.1:{}", *port);
-    if (std::find(out->listen.begin(), out->listen.end(), address) == out->listen.end()) {
-      out->listen.push_back(address);
-    }
+    const bool twice = *port != 0 && std::find(out->listen.begin(), out->listen.end(), address) !=
+                                         out->listen.end();
+    if (!twice) out->listen.push_back(address);
   }
   return "";
 }

@@ -142,8 +142,9 @@ class Stream:
 
     def close(self):
         # shutdown, since the response object holds another reference to the socket.
-        with contextlib.suppress(OSError):
-            self.connection.sock.shutdown(socket.SHUT_RDWR)
+        if self.connection.sock is not None:
+            with contextlib.suppress(OSError):
+                self.connection.sock.shutdown(socket.SHUT_RDWR)
         self.response.close()
         self.connection.close()
 
@@ -162,6 +163,7 @@ class Server:
         self.process = None
         self.addresses = []
         self.log = []
+        self.streams = []
 
     def configure(self, card):
         path = os.path.join(self.folder, "card.json")
@@ -225,6 +227,8 @@ class Server:
         return code, time.monotonic() - start
 
     def end(self):
+        for stream in self.streams:
+            stream.close()
         if self.process is not None:
             if self.process.poll() is None:
                 self.process.terminate()
@@ -266,7 +270,8 @@ class Server:
     def stream(self, path, body):
         connection = self.connect()
         connection.request("POST", path, json.dumps(body))
-        return Stream(connection, connection.getresponse())
+        self.streams.append(Stream(connection, connection.getresponse()))
+        return self.streams[-1]
 
     def generate(self, prompt, model=MODEL, **fields):
         """A non-streamed /api/generate, greedy unless the options say otherwise."""

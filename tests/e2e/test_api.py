@@ -161,15 +161,20 @@ class Api(unittest.TestCase):
         self.assertEqual(lines[-1]["eval_count"], 16)
         self.assertNotIn("context", lines[-1])
 
-    def test_chat_remembers(self):
-        messages = [{"role": "user", "content": "My favourite colour is green."},
+    def test_chat_gives_the_model_every_message(self):
+        messages = [{"role": "system", "content": "You are brief."},
+                    {"role": "user", "content": "My favourite colour is green."},
                     {"role": "assistant", "content": "Nice!"},
-                    {"role": "user", "content": "What is my favourite colour?"}]
-        answer = self.server.post("/api/chat", {"model": MODEL, "messages": messages,
-                                                "stream": False, "think": False, "tools": [],
-                                                "format": "", "keep_alive": "5m",
-                                                "options": {"temperature": 0, "num_predict": 24}})
-        self.assertIn("green", answer.json["message"]["content"].lower())
+                    {"role": "User", "content": "What is my favourite colour?"}]
+        options = {"temperature": 0, "num_predict": 24}
+        chat = self.server.post("/api/chat", {
+            "model": MODEL, "messages": messages, "stream": False, "think": False, "tools": [],
+            "format": "", "keep_alive": "5m", "options": options}).json
+        prompt = "".join(f"<|im_start|>{m['role'].lower()}\n{m['content']}<|im_end|>\n"
+                         for m in messages) + "<|im_start|>assistant\n"
+        raw = self.generate(prompt, raw=True, options=options)
+        self.assertEqual(chat["prompt_eval_count"], raw["prompt_eval_count"])
+        self.assertEqual(chat["message"]["content"], raw["response"])
 
     def test_the_prompt_is_counted_whole_although_cached(self):
         first = self.generate()
