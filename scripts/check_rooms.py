@@ -16,7 +16,7 @@ ROOMS = {
     "src/bundle": ["src/base"],
     "src/device": ["abi", "src/base"],
     "src/npu": ["src/device", "src/bundle", "src/base"],
-    "src/engine": ["src/npu", "src/text", "src/base"],
+    "src/engine": ["src/npu", "src/device", "src/text", "src/base"],
     "src/net": ["src/base"],
     "src/runner": ["src/engine", "src/npu", "src/text", "src/bundle", "src/device", "src/net",
                    "src/base"],
