@@ -47,7 +47,9 @@ int WardenMain(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? 0 : 2;
+    if (e.get_exit_code() == 0) return app.exit(e);  // --help
+    fmt::print(stderr, "error: {} (see axollama warden --help)\n", e.what());
+    return 2;
   }
   const auto backend = device::ParseBackend(device_word);
   if (!backend) {
