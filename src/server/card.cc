@@ -42,16 +42,30 @@ Result<uint64_t> Card::InUse() {
   return properties.cmm_used_bytes().value_or(0);
 }
 
-Status Card::BeginLoad(uint64_t runner) {
+Result<CardAction> Card::Greet() {
+  if (first_in_use_) return CardAction::kNothing;
   AX_ASSIGN_OR_RETURN(const CardProperties properties, warden_.Properties(milliseconds(0)));
   const uint64_t in_use = properties.cmm_used_bytes().value_or(0);
-  if (!first_in_use_) {
-    first_in_use_ = in_use;
-    uid_ = properties.uid;
-    log::Info("card", "{} card {} (uid {}), firmware {}, {} MiB of {} MiB in use by others",
-              properties.backend, properties.id, properties.uid, properties.firmware, Mib(in_use),
-              Mib(properties.cmm_total_bytes.value_or(0)));
+  first_in_use_ = in_use;
+  uid_ = properties.uid;
+  log::Info("card", "{} card {} (uid {}), firmware {}, {} MiB of {} MiB in use", properties.backend,
+            properties.id, properties.uid, properties.firmware, Mib(in_use),
+            Mib(properties.cmm_total_bytes.value_or(0)));
+  if (options_.runtime == nullptr) return CardAction::kNothing;
+  const auto left = options_.runtime->LeftBehind(uid_);
+  if (!left || !IsWhatWasLeft(in_use, left->before_bytes, left->ours_bytes)) {
+    return CardAction::kNothing;
   }
+  ++counters_.leaks;
+  log::Warn("card", "a server that died left {} MiB on the card", Mib(left->ours_bytes));
+  first_in_use_ = left->before_bytes;
+  CardFacts facts;
+  facts.leaked = true;
+  return Act(facts);
+}
+
+Status Card::BeginLoad(uint64_t runner) {
+  AX_ASSIGN_OR_RETURN(const uint64_t in_use, InUse());
   ledger_.BeginLoad(runner, in_use);
   return {};
 }
@@ -59,9 +73,15 @@ Status Card::BeginLoad(uint64_t runner) {
 void Card::EndLoad(uint64_t runner) {
   if (const auto in_use = InUse()) {
     ledger_.Loaded(runner, *in_use);
+    Note();
   } else {
     log::Warn("card", "memory in use after the load is unknown: {}", in_use.error().message);
   }
+}
+
+void Card::Note() {
+  if (options_.runtime == nullptr || !first_in_use_) return;
+  options_.runtime->NoteCard(uid_, {*first_in_use_, ledger_.OursBytes()});
 }
 
 CardAction Card::AfterEnd(uint64_t runner, bool unkillable, bool others_answering) {
@@ -94,6 +114,7 @@ CardAction Card::AfterEnd(uint64_t runner, bool unkillable, bool others_answerin
   } else {
     log::Debug("card", "memory is back: {} MiB in use, {} MiB expected", Mib(*in_use),
                Mib(*expected));
+    Note();
   }
   return Act(facts);
 }
@@ -148,6 +169,7 @@ Status Card::Reboot(std::string_view why) {
                   fmt::format("{} MiB are still in use after the reboot", Mib(*in_use)));
     } else {
       first_in_use_ = *in_use;
+      Note();
     }
   }
   if (!done) {

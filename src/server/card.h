@@ -14,6 +14,7 @@
 
 #include "base/result.h"
 #include "server/card_policy.h"
+#include "server/runtime_folder.h"
 #include "server/warden_client.h"
 
 namespace axollama::server {
@@ -33,6 +34,7 @@ class Card {
     std::string device;                // "axcl" or "sim"
     std::optional<int64_t> device_id;  // absent: the first card
     RebootPolicy policy = RebootPolicy::kAuto;
+    RuntimeFolder* runtime = nullptr;  // borrowed; notes for the next server. May be absent
     std::chrono::milliseconds memory_limit{2'000};      // for memory to come back after an end
     std::chrono::milliseconds enumerate_limit{60'000};  // for the card to come back after a reboot
   };
@@ -46,6 +48,9 @@ class Card {
   // Its id at present, once it was asked. Ids change when a card is rebooted.
   std::optional<int64_t> card_id() const;
 
+  // Before the first load: who else uses it, and whether a server that died left memory on it
+  // (then: kReboot, or what else the policy says).
+  Result<CardAction> Greet();
   // Around a load. Begin fails when the card does not answer: its error is the load's.
   Status BeginLoad(uint64_t runner);
   void EndLoad(uint64_t runner);
@@ -67,6 +72,7 @@ class Card {
  private:
   Result<uint64_t> InUse();  // read anew
   CardAction Act(const CardFacts& facts);
+  void Note();
   Status FindAgain();
   void SetState(CardState state, std::string reason);
 

@@ -51,6 +51,7 @@ class CardLedger {
   // What should be in use now that `runner` has ended. Nothing for one that never began.
   std::optional<uint64_t> End(uint64_t runner);
   void Clear() { entries_.clear(); }  // the card was rebooted
+  uint64_t OursBytes() const { return static_cast<uint64_t>(Sum()); }
 
  private:
   struct Entry {
@@ -64,6 +65,14 @@ class CardLedger {
 
 inline bool Leaked(uint64_t in_use_bytes, uint64_t expected_bytes) {
   return in_use_bytes > expected_bytes + kLeakMarginBytes;
+}
+
+// Whether `in_use_bytes` are what a server that died had on the card, with its models: exactly
+// that, since anything else may be another program's.
+inline bool IsWhatWasLeft(uint64_t in_use_bytes, uint64_t before_bytes, uint64_t ours_bytes) {
+  const uint64_t left_bytes = before_bytes + ours_bytes;
+  return ours_bytes > kLeakMarginBytes && in_use_bytes + kLeakMarginBytes >= left_bytes &&
+         in_use_bytes <= left_bytes + kLeakMarginBytes;
 }
 
 }  // namespace axollama::server

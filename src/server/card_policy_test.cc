@@ -90,5 +90,13 @@ TEST(CardLedger, ForgetsAtAReboot) {
   EXPECT_EQ(ledger.End(1), std::nullopt);
 }
 
+TEST(IsWhatWasLeft, MeansExactlyThat) {
+  EXPECT_TRUE(IsWhatWasLeft(318 * kMib, 18 * kMib, 300 * kMib));
+  EXPECT_TRUE(IsWhatWasLeft(310 * kMib, 18 * kMib, 300 * kMib));
+  EXPECT_FALSE(IsWhatWasLeft(18 * kMib, 18 * kMib, 300 * kMib));
+  EXPECT_FALSE(IsWhatWasLeft(400 * kMib, 18 * kMib, 300 * kMib)) << "another program's too";
+  EXPECT_FALSE(IsWhatWasLeft(18 * kMib, 18 * kMib, 0));
+}
+
 }  // namespace
 }  // namespace axollama::server

@@ -71,6 +71,7 @@ class CardTest : public testing::Test {
   }
   bool Rebooted() const { return std::filesystem::exists(folder_.path() / "reboots"); }
   void Load(Card& card, uint64_t runner, const char* used) {
+    ASSERT_TRUE(card.Greet());
     ASSERT_TRUE(card.BeginLoad(runner));
     Put("used", used);
     card.EndLoad(runner);

@@ -35,6 +35,7 @@ Models::CardSlot& Models::CardFor(const std::string& device) {
     card.device = device;
     card.device_id = options_.device_id;
     card.policy = options_.reboot;
+    card.runtime = runtime_;
     slot = std::make_unique<CardSlot>(std::move(card));
   }
   return *slot;
@@ -72,8 +73,7 @@ Status Models::Load(Lock& lock, const bundle::ModelRef& model) {
   if (!bundle) {
     status = Fail(bundle.error());
   } else {
-    for (const std::string& note : bundle->notes) log::Info("server", "{}: {}", model.name, note);
-    bundle->embedding.reset();  // the runner maps its own
+    for (const std::string& note : bundle->notes) log::Debug("server", "{}: {}", model.name, note);
     instance->bundle = std::make_shared<const bundle::Bundle>(std::move(*bundle));
     const std::string device =
         !options_.device.empty() ? options_.device : (instance->bundle->simulator ? "sim" : "axcl");
@@ -109,6 +109,12 @@ Status Models::LoadWithRecovery(Lock& lock, const std::shared_ptr<Instance>& ins
           ErrorKind::kUnavailable,
           fmt::format("the card is quarantined: {}. POST /reset tries again", card.card.reason()));
     }
+    lock.unlock();
+    const Result<CardAction> greeted = card.card.Greet();
+    lock.lock();
+    // A card that does not answer makes the load fail, which then decides what is to be done.
+    AX_RETURN_IF_ERROR(Apply(lock, card, greeted.value_or(CardAction::kNothing),
+                             "a server that died left its models on it"));
     Status status = LoadOnce(lock, instance);
     if (status || stopping_) return status;
     if (status.error().kind == ErrorKind::kNoMemory) {

@@ -25,6 +25,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kPrefix = "serve-";
+constexpr std::string_view kCardPrefix = "card-";
 // "/r4294967295.sock" behind the folder.
 constexpr size_t kSocketNameBytes = 18;
 
@@ -73,6 +74,18 @@ void RemoveStale(const fs::path& folder, int64_t deadline_ns) {
   fs::remove_all(folder, ignored);
 }
 
+void ReadNotes(const fs::path& folder, std::map<std::string, RuntimeFolder::CardMemory>* out) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    const std::string name = entry.path().filename().string();
+    RuntimeFolder::CardMemory memory;
+    std::ifstream file(entry.path());
+    if (name.rfind(kCardPrefix, 0) == 0 && file >> memory.before_bytes >> memory.ours_bytes) {
+      (*out)[name.substr(kCardPrefix.size())] = memory;
+    }
+  }
+}
+
 // Takes the lock; false also when the locked file is no longer the one in the folder.
 bool Holds(int fd, const fs::path& path) {
   struct stat held{}, named{};
@@ -101,6 +114,7 @@ Result<std::unique_ptr<RuntimeFolder>> RuntimeFolder::Open(const fs::path& runti
   chmod(runtime_dir.c_str(), 0700);
 
   const int64_t deadline_ns = MonotonicNs() + std::chrono::nanoseconds(patience).count();
+  std::unique_ptr<RuntimeFolder> self(new RuntimeFolder);
   const std::string own_name = fmt::format("{}{}", kPrefix, getpid());
   std::vector<fs::path> others;
   for (const auto& entry : fs::directory_iterator(runtime_dir, error)) {
@@ -110,11 +124,11 @@ Result<std::unique_ptr<RuntimeFolder>> RuntimeFolder::Open(const fs::path& runti
     const Fd lock(open((other / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     if (lock.get() >= 0 && flock(lock.get(), LOCK_EX | LOCK_NB) == 0) {
       log::Info("server", "removing {}, left by a server that died", other.string());
+      ReadNotes(other, &self->left_behind_);
       RemoveStale(other, deadline_ns);
     }
   }
 
-  std::unique_ptr<RuntimeFolder> self(new RuntimeFolder);
   self->folder_ = runtime_dir / own_name;
   // Another server that starts at this moment may take the new folder for a stale one before it is
   // locked; then it is made again.
@@ -158,6 +172,19 @@ void RuntimeFolder::NotePid(const RunnerFiles& files, pid_t pid) {
   if (auto written = WriteFileAtomically(files.pid, std::to_string(pid)); !written) {
     log::Warn("server", "{}", written.error().message);
   }
+}
+
+void RuntimeFolder::NoteCard(const std::string& uid, CardMemory memory) {
+  const fs::path path = folder_ / (std::string(kCardPrefix) + uid);
+  const std::string text = fmt::format("{} {}\n", memory.before_bytes, memory.ours_bytes);
+  if (auto written = WriteFileAtomically(path, text); !written) {
+    log::Warn("server", "{}", written.error().message);
+  }
+}
+
+std::optional<RuntimeFolder::CardMemory> RuntimeFolder::LeftBehind(const std::string& uid) const {
+  const auto found = left_behind_.find(uid);
+  return found == left_behind_.end() ? std::nullopt : std::optional(found->second);
 }
 
 void RuntimeFolder::Forget(const RunnerFiles& files) {

@@ -9,7 +9,9 @@
 #include <atomic>
 #include <chrono>
 #include <filesystem>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -35,6 +37,16 @@ class RuntimeFolder {
   void NotePid(const RunnerFiles& files, pid_t pid);
   void Forget(const RunnerFiles& files);
 
+  // What a card's memory held beside our models, and with them, so that the next server can tell
+  // what this one left behind, should both it and its runners be killed, from others' memory.
+  struct CardMemory {
+    uint64_t before_bytes = 0;
+    uint64_t ours_bytes = 0;
+  };
+  void NoteCard(const std::string& uid, CardMemory memory);
+  // What servers that died noted last.
+  std::optional<CardMemory> LeftBehind(const std::string& uid) const;
+
  private:
   RuntimeFolder() = default;
 
@@ -42,6 +54,7 @@ class RuntimeFolder {
   std::filesystem::path socket_folder_;  // folder_, or a short one of its own below /tmp
   Fd lock_;
   std::atomic<uint32_t> next_{1};
+  std::map<std::string, CardMemory> left_behind_;  // by uid; constant after Open
 };
 
 }  // namespace axollama::server

@@ -78,6 +78,25 @@ TEST(RuntimeFolder, WaitsForAndThenKillsTheRunnersOfADeadServer) {
   EXPECT_FALSE(fs::exists(stale));
 }
 
+TEST(RuntimeFolder, RemembersWhatADeadServerHadOnTheCard) {
+  const TestFolder place;
+  const fs::path stale = place.path() / "serve-1";
+  {
+    auto first = RuntimeFolder::Open(place.path(), milliseconds(0));
+    ASSERT_TRUE(first);
+    EXPECT_FALSE((*first)->LeftBehind("ab"));
+    (*first)->NoteCard("ab", {18, 300});
+    fs::copy(place.path() / ("serve-" + std::to_string(getpid())), stale);
+  }
+  auto second = RuntimeFolder::Open(place.path(), milliseconds(0));
+  ASSERT_TRUE(second);
+  const auto left = (*second)->LeftBehind("ab");
+  ASSERT_TRUE(left);
+  EXPECT_EQ(left->before_bytes, 18u);
+  EXPECT_EQ(left->ours_bytes, 300u);
+  EXPECT_FALSE((*second)->LeftBehind("cd"));
+}
+
 TEST(RuntimeFolder, LeavesALivingServerAlone) {
   const TestFolder place;
   auto first = RuntimeFolder::Open(place.path(), milliseconds(0));

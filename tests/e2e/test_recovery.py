@@ -204,6 +204,25 @@ class ServerEnds(unittest.TestCase):
                 wait_until(lambda: not second.runners(), "the runner has ended")
                 self.assertLess(second.memory_mb(), loaded_mb / 2)
 
+    def test_killed_together_with_its_runner(self):
+        with Server() as first:
+            empty_mb = first.memory_mb()
+            begin_stream(first)
+            runner, = first.runners()
+            os.kill(runner, signal.SIGSTOP)  # so that it cannot free anything
+            first.process.kill()
+            first.process.wait()
+            os.kill(runner, signal.SIGKILL)
+            wait_until(lambda: runner not in processes(), "the runner has ended")
+            self.assertGreater(first.memory_mb(), empty_mb + MARGIN_MB)
+            with Server(folder=first.folder) as second:
+                reply = second.generate("Hi", options={"num_predict": 4})
+                self.assertEqual(reply.status, 200, reply.text)
+                self.assertIn("a server that died left", second.log_text())
+                second.unload()
+                wait_until(lambda: not second.runners(), "the runner has ended")
+                self.assertLessEqual(second.memory_mb(), empty_mb + MARGIN_MB)
+
     def test_end_of_the_lifeline(self):
         with Server() as server:
             empty_mb = server.memory_mb()

@@ -84,7 +84,7 @@ class Folders(unittest.TestCase):
         def breaking(folder):
             os.remove(find(folder, "_l3_together.axmodel")[0])
 
-        self.assert_refused(breaking, "3")
+        self.assert_refused(breaking, "missing", "index 3")
 
     def test_empty_file(self):
         def breaking(folder):
@@ -113,7 +113,7 @@ class Folders(unittest.TestCase):
             path = find(folder, "_l5_together.axmodel")[0]
             replace(path, os.urandom(os.path.getsize(path)))
 
-        self.assert_refused(breaking)
+        self.assert_refused(breaking, "_l5_together.axmodel")
 
     def test_a_file_for_the_npu_on_the_simulated_card(self):
         def breaking(folder):
@@ -141,17 +141,13 @@ class Folders(unittest.TestCase):
             path = os.path.join(folder, "config.json")
             with open(path) as file:
                 config = json.load(file)
-            for key in ("axmodel_num", "num_hidden_layers"):
-                if key in config:
-                    config[key] = 7
+            config["axmodel_num"] = 7
             replace(path, json.dumps(config).encode())
 
         with broken_model(breaking) as root, Server(models=(root,)) as server:
             # What is really there decides.
             reply = server.generate("Hi", model="bad", options={"num_predict": 2})
-            self.assertIn(reply.status, (200, 400), reply.text)
-            if reply.status == 400:
-                self.assertIn("7", reply.error)
+            self.assertEqual(reply.status, 200, reply.text)
 
 
 if __name__ == "__main__":
