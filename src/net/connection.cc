@@ -56,6 +56,7 @@ void Connection::EnterIdle() {
   state_ = State::kIdle;
   scanned_ = 0;
   if (in_.empty()) in_ = std::string();  // an idle connection holds no buffer
+  idle_since_ = std::chrono::steady_clock::now();
   idle_at_ = core_->idle.insert(core_->idle.end(), this);
   SetTimer(core_->options.idle_timeout);
 }

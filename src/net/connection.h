@@ -49,6 +49,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void Close();
   // For the end of the server: closes unless a handler runs.
   void CloseUnlessHandling();
+  // Of a connection in Core::idle.
+  std::chrono::steady_clock::time_point idle_since() const { return idle_since_; }
 
  private:
   enum class State { kIdle, kHead, kBody, kHandling, kLinger, kClosed };
@@ -88,6 +90,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   State state_ = State::kHead;
   std::list<Connection*>::iterator idle_at_;
+  std::chrono::steady_clock::time_point idle_since_;
   bool read_armed_ = false;
   bool hangup_armed_ = false;
   bool ended_ = false;  // the client sends no more

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -67,37 +68,60 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
 
   void AcceptAll() {
     for (int i = 0; i < kAcceptsAtOnce && socket_.is_open(); ++i) {
+      // Asked first, since without a free descriptor accept fails also when nobody waits.
+      if (!SomebodyWaits()) break;
+      const bool full = core_->connections.size() >= max_connections_;
+      if (full && !core_->idle.empty() && !CloseLongestIdle()) {
+        Pause();
+        return;
+      }
       sockaddr_storage address{};
       socklen_t size = sizeof(address);
       const int fd = ::accept4(socket_.native_handle(), reinterpret_cast<sockaddr*>(&address),
                                &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
       if (fd < 0) {
-        if (errno == EAGAIN || errno == EWOULDBLOCK) break;
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-          Pause(errno);
+          if (!short_of_files_) {
+            log::Warn("net", "cannot accept connections on {}: {}", listening_.address,
+                      ErrnoText(errno));
+          }
+          short_of_files_ = true;
+          CloseLongestIdle();
+          Pause();
           return;
         }
         continue;  // that client has gone already
       }
-      paused_ = false;
+      short_of_files_ = false;
       Accepted(fd, address);
     }
     Arm();
   }
 
+  bool SomebodyWaits() {
+    pollfd wait{socket_.native_handle(), POLLIN, 0};
+    return ::poll(&wait, 1, 0) > 0;
+  }
+
+  // Room for others. One that came just now keeps its place: its request may be on the way.
+  bool CloseLongestIdle() {
+    if (core_->idle.empty()) return false;
+    Connection& longest = *core_->idle.front();
+    if (std::chrono::steady_clock::now() - longest.idle_since() < kAcceptPause / 2) return false;
+    longest.Close();
+    return true;
+  }
+
   void Accepted(int fd, const sockaddr_storage& address) {
     if (core_->connections.size() >= max_connections_) {
-      if (core_->idle.empty()) {
-        const std::string body = ErrorBody("server busy, please try again.  too many connections");
-        const std::string answer =
-            BuildHead(503, "application/json; charset=utf-8", static_cast<int64_t>(body.size()),
-                      false, false, {{"Retry-After", "1"}}) +
-            body;
-        (void)::send(fd, answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-        ::close(fd);
-        return;
-      }
-      core_->idle.front()->Close();
+      const std::string body = ErrorBody("server busy, please try again.  too many connections");
+      const std::string answer =
+          BuildHead(503, "application/json; charset=utf-8", static_cast<int64_t>(body.size()),
+                    false, false, {{"Retry-After", "1"}}) +
+          body;
+      (void)::send(fd, answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+      ::close(fd);
+      return;
     }
     if (tcp()) {
       const int on = 1;
@@ -116,14 +140,8 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
     }
   }
 
-  // Out of descriptors: the longest idle connection gives up its own; else wait. Clients stay in
-  // the kernel's queue meanwhile.
-  void Pause(int error) {
-    if (!paused_) {
-      log::Warn("net", "cannot accept connections on {}: {}", listening_.address, ErrnoText(error));
-    }
-    paused_ = true;
-    if (!core_->idle.empty()) core_->idle.front()->Close();
+  // Clients stay in the kernel's queue meanwhile.
+  void Pause() {
     pause_.expires_after(kAcceptPause);
     pause_.async_wait([self = shared_from_this()](const boost::system::error_code& cancelled) {
       if (!cancelled) self->AcceptAll();
@@ -135,7 +153,7 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
   const uint32_t max_connections_;
   asio::posix::stream_descriptor socket_;
   asio::steady_timer pause_;
-  bool paused_ = false;  // said in the log once, not ten times a second
+  bool short_of_files_ = false;  // said in the log once, not ten times a second
 };
 
 class ServerImpl final : public Server {

@@ -211,7 +211,6 @@ TEST(ServerLoad, HoldsManyIdleConnections) {
 
 TEST(ServerLoad, SurvivesRunningOutOfDescriptors) {
   auto s = Serve(Echo);
-  EXPECT_THAT(Ask(s.address, kGetClose), HasSubstr(" 200 OK"));
   // The client's socket takes the last descriptor, so the server's accept finds none.
   const int next = ::dup(0);
   const int highest = next >= 0 ? next : 256;
