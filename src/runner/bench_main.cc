@@ -7,7 +7,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <boost/json/object.hpp>
 #include <cmath>
 #include <cstdio>
@@ -23,6 +22,7 @@
 #include "bundle/bundle.h"
 #include "bundle/roots.h"
 #include "runner/allocations.h"
+#include "runner/arguments.h"
 #include "runner/bench.h"
 #include "runner/interrupt.h"
 #include "runner/loader.h"
@@ -41,11 +41,6 @@ struct Arguments {
   int threads = 0;
   bool json = false;
 };
-
-int Say(int code, const std::string& message) {
-  fmt::print(stderr, "error: {}\n", message);
-  return code;
-}
 
 int Cpus() {
   cpu_set_t set;
@@ -131,9 +126,9 @@ int Run(const Arguments& arguments, device::Backend backend) {
   CatchInterrupts();
   const Result<bundle::ModelRef> model =
       bundle::ResolveModelArgument(bundle::ModelRoots(arguments.roots), arguments.model);
-  if (!model) return Say(1, model.error().message);
+  if (!model) return Say(kFailedExit, model.error().message);
   const Result<bundle::Bundle> bundle = bundle::Open(model->folder);
-  if (!bundle) return Say(1, bundle.error().message);
+  if (!bundle) return Say(kFailedExit, bundle.error().message);
 
   int threads = 0;
   if (bundle->simulator) {
@@ -152,11 +147,11 @@ int Run(const Arguments& arguments, device::Backend backend) {
   request.stop = Interrupted;
   const Result<Loaded> loaded = Load(request);
   if (Interrupted()) return kInterruptedExit;
-  if (!loaded) return Say(1, loaded.error().message);
+  if (!loaded) return Say(kFailedExit, loaded.error().message);
   LeaveOut(loaded->info->library);
   const Result<BenchResult> measured = Bench(loaded->parts, arguments.bench, Interrupted);
   if (Interrupted()) return kInterruptedExit;
-  if (!measured) return Say(1, measured.error().message);
+  if (!measured) return Say(kFailedExit, measured.error().message);
 
   const json::Object object{
       {"model", model->name},
@@ -213,13 +208,9 @@ int BenchMain(int argc, char** argv) {
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   app.add_flag("--json", arguments.json, "one JSON object instead of a table");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
+  if (const std::optional<int> code = ParseArguments(app, argc, argv)) return *code;
   const Result<device::Backend> backend = device::ParseBackend(arguments.device);
-  if (!backend) return Say(2, backend.error().message);
+  if (!backend) return Say(kUsageExit, backend.error().message);
   log::Init("bench");
   log::SetLevel(log::Level::kWarn);
   return Run(arguments, *backend);

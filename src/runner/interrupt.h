@@ -9,7 +9,4 @@ namespace axollama::runner {
 void CatchInterrupts();
 bool Interrupted();
 
-// What such a program exits with after an interrupt.
-inline constexpr int kInterruptedExit = 130;
-
 }  // namespace axollama::runner

@@ -2,7 +2,6 @@
 
 #include <fmt/core.h>
 
-#include <CLI/CLI.hpp>
 #include <boost/json/object.hpp>
 #include <cstdio>
 #include <iterator>
@@ -15,6 +14,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "bundle/roots.h"
+#include "runner/arguments.h"
 #include "runner/interrupt.h"
 #include "runner/loader.h"
 #include "runner/perplexity.h"
@@ -30,11 +30,6 @@ struct Arguments {
   uint32_t window = 0;
   bool json = false;
 };
-
-int Say(int code, const std::string& message) {
-  fmt::print(stderr, "error: {}\n", message);
-  return code;
-}
 
 std::string DumpLine(const ScoredToken& token) {
   std::string line =
@@ -105,20 +100,16 @@ int PerplexityMain(int argc, char** argv) {
       ->check(CLI::Range(2, 1 << 20));
   app.add_option("--dump", arguments.dump, "write one line of JSON for each scored token to OUT");
   app.add_flag("--json", arguments.json, "one JSON object instead of a table");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
+  if (const std::optional<int> code = ParseArguments(app, argc, argv)) return *code;
   const Result<device::Backend> backend = device::ParseBackend(arguments.device);
-  if (!backend) return Say(2, backend.error().message);
+  if (!backend) return Say(kUsageExit, backend.error().message);
   log::Init("perplexity");
   log::SetLevel(log::Level::kWarn);
   CatchInterrupts();
 
   const Result<json::Object> measured = Measure(arguments, *backend);
   if (Interrupted()) return kInterruptedExit;
-  if (!measured) return Say(1, measured.error().message);
+  if (!measured) return Say(kFailedExit, measured.error().message);
   if (arguments.json) {
     fmt::print("{}\n", json::Write(*measured));
   } else {

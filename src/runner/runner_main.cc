@@ -6,11 +6,9 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
-#include <cstdio>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -21,13 +19,14 @@
 #include "base/progress.h"
 #include "engine/engine.h"
 #include "net/server.h"
+#include "runner/arguments.h"
 #include "runner/loader.h"
 #include "runner/service.h"
 
 namespace axollama::runner {
 namespace {
 
-constexpr int kFailed = 1, kUsage = 2, kBadBundle = 3, kBadDevice = 4, kInterrupted = 130;
+constexpr int kBadBundle = 3, kBadDevice = 4;
 // Without a supervisor nobody ends a runner that hangs in the device's library: it ends itself.
 constexpr unsigned kLastResortSeconds = 4;
 
@@ -42,12 +41,6 @@ struct Arguments {
   std::string progress;
   int lifeline_fd = -1;
 };
-
-int Say(int code, const std::string& message) {
-  fmt::print(stderr, "error: {}\n", message);
-  std::fflush(stderr);
-  return code;
-}
 
 int ExitCodeOf(ErrorKind kind) {
   switch (kind) {
@@ -119,23 +112,23 @@ class Events {
 
 int Serve(const Arguments& arguments, device::Backend backend) {
   Result<std::unique_ptr<Events>> events = Events::Open(arguments.lifeline_fd);
-  if (!events) return Say(kFailed, events.error().message);
+  if (!events) return Say(kFailedExit, events.error().message);
 
   Result<Progress> progress = Progress::Private();
   if (!arguments.progress.empty()) progress = Progress::Open(arguments.progress);
-  if (!progress) return Say(kFailed, progress.error().message);
+  if (!progress) return Say(kFailedExit, progress.error().message);
 
   Service service;
   Result<std::unique_ptr<net::Server>> server =
       net::Server::Create({}, [&service](const net::Request& request, net::Responder& responder) {
         service.Handle(request, responder);
       });
-  if (!server) return Say(kFailed, server.error().message);
+  if (!server) return Say(kFailedExit, server.error().message);
   const Result<std::string> bound =
       arguments.socket.empty()
           ? (*server)->ListenTcp(fmt::format("{}:{}", arguments.host, arguments.port))
           : (*server)->ListenUnix(arguments.socket);
-  if (!bound) return Say(kFailed, bound.error().message);
+  if (!bound) return Say(kFailedExit, bound.error().message);
   log::Info("runner", "listening on {}", *bound);
 
   LoadRequest load;
@@ -175,7 +168,7 @@ int Serve(const Arguments& arguments, device::Backend backend) {
   if (why == Events::Kind::kLoadEnded) {
     return Say(ExitCodeOf(loaded.error().kind), loaded.error().message);
   }
-  return why == Events::Kind::kInterrupt ? kInterrupted : 0;
+  return why == Events::Kind::kInterrupt ? kInterruptedExit : 0;
 }
 
 }  // namespace
@@ -195,16 +188,12 @@ int RunnerMain(int argc, char** argv) {
   app.add_option("--progress", arguments.progress, "the supervisor's progress page");
   app.add_option("--lifeline-fd", arguments.lifeline_fd,
                  "end when this descriptor reaches its end: the supervisor has gone");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : kUsage;
-  }
+  if (const std::optional<int> code = ParseArguments(app, argc, argv)) return *code;
   if (arguments.socket.empty() && arguments.port < 0) {
-    return Say(kUsage, "give --socket PATH or --port N to listen on");
+    return Say(kUsageExit, "give --socket PATH or --port N to listen on");
   }
   const Result<device::Backend> backend = device::ParseBackend(arguments.device);
-  if (!backend) return Say(kUsage, backend.error().message);
+  if (!backend) return Say(kUsageExit, backend.error().message);
   const std::string& name = arguments.name.empty() ? arguments.model : arguments.name;
   log::Init("runner " + name);
   return Serve(arguments, *backend);

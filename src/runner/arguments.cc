@@ -1,0 +1,25 @@
+#include "runner/arguments.h"
+
+#include <fmt/core.h>
+
+#include <cstdio>
+
+namespace axollama::runner {
+
+int Say(int code, std::string_view message) {
+  fmt::print(stderr, "error: {}\n", message);
+  std::fflush(stderr);
+  return code;
+}
+
+std::optional<int> ParseArguments(CLI::App& app, int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // prints the help
+    return Say(kUsageExit, fmt::format("{}: `{} --help` explains", error.what(), app.get_name()));
+  }
+  return std::nullopt;
+}
+
+}  // namespace axollama::runner

@@ -1,0 +1,19 @@
+// The command lines of this room's programs: how they are parsed, and how they say what is wrong.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <optional>
+#include <string_view>
+
+namespace axollama::runner {
+
+inline constexpr int kFailedExit = 1, kUsageExit = 2, kInterruptedExit = 130;
+
+// Writes `error: MESSAGE` to standard error, and returns `code` for the caller to exit with.
+int Say(int code, std::string_view message);
+
+// The exit code when the program is to end here: help was asked for and given, or the arguments
+// are wrong.
+std::optional<int> ParseArguments(CLI::App& app, int argc, char** argv);
+
+}  // namespace axollama::runner
