@@ -19,21 +19,21 @@
 namespace axollama::device::axcl {
 
 // X(symbol without its `axcl` prefix)
-#define AXCL_REQUIRED(X)                                                                          \
-  X(Init)                                                                                         \
-  X(Finalize) X(rtGetDeviceList) X(rtSetDevice) X(rtResetDevice) X(rtGetCurrentContext)           \
-      X(rtSetCurrentContext) X(rtMalloc) X(rtFree) X(rtMemset) X(rtMemcpy) X(rtEngineInit)        \
-          X(rtEngineFinalize) X(rtEngineLoadFromFile) X(rtEngineUnload) X(rtEngineCreateContext)  \
-              X(rtEngineGetIOInfo) X(rtEngineDestroyIOInfo) X(rtEngineGetShapeGroupsCount)        \
-                  X(rtEngineGetNumInputs) X(rtEngineGetNumOutputs) X(rtEngineGetInputNameByIndex) \
-                      X(rtEngineGetOutputNameByIndex) X(rtEngineGetInputSizeByIndex)              \
-                          X(rtEngineGetOutputSizeByIndex) X(rtEngineGetInputDims)                 \
-                              X(rtEngineGetOutputDims) X(rtEngineGetInputDataType)                \
-                                  X(rtEngineGetOutputDataType) X(rtEngineCreateIO)                \
-                                      X(rtEngineDestroyIO) X(rtEngineSetInputBufferByIndex)       \
-                                          X(rtEngineSetOutputBufferByIndex) X(rtEngineExecute)
+// clang-format off: it indents such lists a step more with every run.
+#define AXCL_REQUIRED(X)                                                                        \
+  X(Init) X(Finalize) X(rtGetDeviceList) X(rtSetDevice) X(rtResetDevice) X(rtGetCurrentContext) \
+  X(rtSetCurrentContext) X(rtMalloc) X(rtFree) X(rtMemset) X(rtMemcpy) X(rtEngineInit)          \
+  X(rtEngineFinalize) X(rtEngineLoadFromFile) X(rtEngineUnload) X(rtEngineCreateContext)        \
+  X(rtEngineGetIOInfo) X(rtEngineDestroyIOInfo) X(rtEngineGetShapeGroupsCount)                  \
+  X(rtEngineGetNumInputs) X(rtEngineGetNumOutputs) X(rtEngineGetInputNameByIndex)               \
+  X(rtEngineGetOutputNameByIndex) X(rtEngineGetInputSizeByIndex)                                \
+  X(rtEngineGetOutputSizeByIndex) X(rtEngineGetInputDims) X(rtEngineGetOutputDims)              \
+  X(rtEngineGetInputDataType) X(rtEngineGetOutputDataType) X(rtEngineCreateIO)                  \
+  X(rtEngineDestroyIO) X(rtEngineSetInputBufferByIndex) X(rtEngineSetOutputBufferByIndex)       \
+  X(rtEngineExecute)
 #define AXCL_OPTIONAL(X) \
   X(rtGetDeviceProperties) X(rtRebootDevice) X(rtEngineGetModelCompilerVersion)
+// clang-format on
 
 struct Api {
   // Tries the candidates in order and takes the first that opens.
