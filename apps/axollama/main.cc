@@ -7,20 +7,12 @@
 #include <string_view>
 #include <vector>
 
-#ifdef AX_HAVE_CLI
 #include "cli/cli_main.h"
-#endif
-#ifdef AX_HAVE_RUNNER
 #include "runner/bench_main.h"
 #include "runner/perplexity_main.h"
 #include "runner/runner_main.h"
-#endif
-#ifdef AX_HAVE_SERVER
 #include "server/serve_main.h"
-#endif
-#ifdef AX_HAVE_WARDEN
 #include "warden/warden_main.h"
-#endif
 
 namespace {
 
@@ -31,24 +23,16 @@ struct Command {
 };
 
 constexpr Command kCommands[] = {
-#ifdef AX_HAVE_SERVER
     {"serve", "run the server", axollama::server::ServeMain},
-#endif
-#ifdef AX_HAVE_CLI
     {"run", "ask a model, or chat with it", axollama::cli::RunMain},
     {"list", "list the models", axollama::cli::ListMain},
     {"ps", "list the loaded models", axollama::cli::PsMain},
     {"show", "show what is known of a model", axollama::cli::ShowMain},
     {"sim", "make model folders for the simulated card", axollama::cli::SimMain},
-#endif
-#ifdef AX_HAVE_RUNNER
     {"bench", "measure a model's speeds", axollama::runner::BenchMain},
     {"perplexity", "measure how well a model predicts a text", axollama::runner::PerplexityMain},
     {"runner", "", axollama::runner::RunnerMain},
-#endif
-#ifdef AX_HAVE_WARDEN
     {"warden", "", axollama::warden::WardenMain},
-#endif
 };
 
 void PrintHelp(std::FILE* to) {
