@@ -29,34 +29,48 @@ inline __m256i MulAdd(__m256i acc, __m128i w, __m256i x) {
   return _mm256_add_epi32(acc, _mm256_madd_epi16(_mm256_cvtepi8_epi16(w), x));
 }
 
-// Four rows times one token. `row` [4] may repeat a row.
-inline void Gemv4(const int8_t* const row[4], size_t cols, const int16_t* x, const float* scales,
-                  __m128 row_scales, float out[4]) {
+// One row, `cols` columns of one block, times one token: partial sums in 8 lanes.
+inline __m256i RowBlock(const int8_t* row, size_t cols, const int16_t* x) {
+  __m256i a0 = _mm256_setzero_si256();
+  __m256i a1 = a0, a2 = a0, a3 = a0;
+  size_t c = 0;
+  for (; c + 64 <= cols; c += 64) {
+    _mm_prefetch(reinterpret_cast<const char*>(row + c) + kPrefetchBytes, _MM_HINT_T0);
+    a0 = MulAdd(a0, Load(row + c), Load(x + c));
+    a1 = MulAdd(a1, Load(row + c + 16), Load(x + c + 16));
+    a2 = MulAdd(a2, Load(row + c + 32), Load(x + c + 32));
+    a3 = MulAdd(a3, Load(row + c + 48), Load(x + c + 48));
+  }
+  for (; c + 16 <= cols; c += 16) a0 = MulAdd(a0, Load(row + c), Load(x + c));
+  if (c < cols) a1 = MulAdd(a1, LoadTail(row + c, cols - c), Load(x + c));
+  return _mm256_add_epi32(_mm256_add_epi32(a0, a1), _mm256_add_epi32(a2, a3));
+}
+
+// Blocks of four rows whose lanes wait to be summed together; more columns go in several turns.
+constexpr size_t kWaiting = 16;
+
+// Up to four rows times one token. The weights are read in the order in which they lie in memory,
+// one row after the other: that is what the CPU's prefetchers follow best.
+void GemvRows(const int8_t* w, size_t rows, size_t cols, const int16_t* x, const float* scales,
+              __m128 row_scales, float out[4]) {
   __m128 total = _mm_setzero_ps();
-  const char* ahead = reinterpret_cast<const char*>(row[0]) + kPrefetchBytes;
-  for (size_t begin = 0, block = 0; begin < cols; begin += kBlockCols, ++block) {
-    const size_t end = cols - begin < kBlockCols ? cols : begin + kBlockCols;
-    __m256i a0 = _mm256_setzero_si256();
-    __m256i a1 = a0, a2 = a0, a3 = a0;
-    size_t c = begin;
-    for (; c + 16 <= end; c += 16, ahead += 64) {
-      _mm_prefetch(ahead, _MM_HINT_T0);
-      const __m256i v = Load(x + c);
-      a0 = MulAdd(a0, Load(row[0] + c), v);
-      a1 = MulAdd(a1, Load(row[1] + c), v);
-      a2 = MulAdd(a2, Load(row[2] + c), v);
-      a3 = MulAdd(a3, Load(row[3] + c), v);
+  for (size_t first = 0; first < cols; first += kWaiting * kBlockCols) {
+    __m256i lanes[kWaiting][4];
+    size_t blocks = 0;
+    for (size_t r = 0; r < 4; ++r) {
+      blocks = 0;
+      for (size_t c = first; c < cols && blocks < kWaiting; c += kBlockCols, ++blocks) {
+        const size_t n = cols - c < kBlockCols ? cols - c : kBlockCols;
+        lanes[blocks][r] = r < rows ? RowBlock(w + r * cols + c, n, x + c) : _mm256_setzero_si256();
+      }
     }
-    if (c < end) {
-      const __m256i v = Load(x + c);
-      a0 = MulAdd(a0, LoadTail(row[0] + c, end - c), v);
-      a1 = MulAdd(a1, LoadTail(row[1] + c, end - c), v);
-      a2 = MulAdd(a2, LoadTail(row[2] + c, end - c), v);
-      a3 = MulAdd(a3, LoadTail(row[3] + c, end - c), v);
+    for (size_t b = 0; b < blocks; ++b) {
+      const __m256i s = _mm256_hadd_epi32(_mm256_hadd_epi32(lanes[b][0], lanes[b][1]),
+                                          _mm256_hadd_epi32(lanes[b][2], lanes[b][3]));
+      const __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1));
+      const __m128 scale = _mm_set1_ps(scales[first / kBlockCols + b]);
+      total = _mm_add_ps(total, _mm_mul_ps(_mm_cvtepi32_ps(sum), scale));
     }
-    const __m256i s = _mm256_hadd_epi32(_mm256_hadd_epi32(a0, a1), _mm256_hadd_epi32(a2, a3));
-    const __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1));
-    total = _mm_add_ps(total, _mm_mul_ps(_mm_cvtepi32_ps(sum), _mm_set1_ps(scales[block])));
   }
   _mm_storeu_ps(out, _mm_mul_ps(total, row_scales));
 }
@@ -64,17 +78,14 @@ inline void Gemv4(const int8_t* const row[4], size_t cols, const int16_t* x, con
 void Gemv(const S8Matrix& w, const QuantizedRows& x, float* y) {
   size_t r = 0;
   for (; r + 4 <= w.rows; r += 4) {
-    const int8_t* base = w.codes + r * w.cols;
-    const int8_t* row[4] = {base, base + w.cols, base + 2 * w.cols, base + 3 * w.cols};
-    Gemv4(row, w.cols, x.codes, x.scales, _mm_loadu_ps(w.scales + r), y + r);
+    GemvRows(w.codes + r * w.cols, 4, w.cols, x.codes, x.scales, _mm_loadu_ps(w.scales + r), y + r);
   }
-  for (; r < w.rows; ++r) {
-    const int8_t* base = w.codes + r * w.cols;
-    const int8_t* row[4] = {base, base, base, base};
-    float out[4];
-    Gemv4(row, w.cols, x.codes, x.scales, _mm_set1_ps(w.scales[r]), out);
-    y[r] = out[0];
-  }
+  if (r == w.rows) return;
+  const __m128i mask = _mm256_castsi256_si128(TailMask(w.rows - r));
+  float out[4];
+  GemvRows(w.codes + r * w.cols, w.rows - r, w.cols, x.codes, x.scales,
+           _mm_maskload_ps(w.scales + r, mask), out);
+  for (size_t i = 0; r < w.rows; ++r, ++i) y[r] = out[i];
 }
 
 // 8 rows x 16 columns of int8 to 8 x 16 int16: register p holds columns 2p, 2p + 1 of each row.
