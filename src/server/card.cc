@@ -84,12 +84,12 @@ void Card::Note() {
   options_.runtime->NoteCard(uid_, {*first_in_use_, ledger_.OursBytes()});
 }
 
-CardAction Card::AfterEnd(uint64_t runner, bool unkillable, bool others_answering) {
+CardAction Card::AfterEnd(uint64_t runner, RunnerEnd how, bool others_answering) {
   warden_.ForgetProperties();
   CardFacts facts;
-  facts.unkillable = unkillable;
+  facts.unkillable = how == RunnerEnd::kUnkillable;
   facts.others_answering = others_answering;
-  if (unkillable) {
+  if (facts.unkillable) {
     ledger_.End(runner);
     return Act(facts);
   }
@@ -106,15 +106,20 @@ CardAction Card::AfterEnd(uint64_t runner, bool unkillable, bool others_answerin
     log::Warn("card", "memory in use is unknown: {}", in_use.error().message);
     // No card to ask is for the next load to report; a card that fails to answer is broken.
     facts.broken = in_use.error().kind != ErrorKind::kUnavailable;
-  } else if (Leaked(*in_use, *expected)) {
+  } else if (!Leaked(*in_use, *expected)) {
+    log::Debug("card", "memory is back: {} MiB in use, {} MiB expected", Mib(*in_use),
+               Mib(*expected));
+    Note();
+  } else if (how == RunnerEnd::kInOrder) {
+    log::Info("card", "{} MiB are in use, {} MiB were expected: another program's", Mib(*in_use),
+              Mib(*expected));
+    ledger_.NoteOthers(*in_use);
+    Note();
+  } else {
     ++counters_.leaks;
     log::Warn("card", "{} MiB are in use, {} MiB were expected: the runner's memory is lost",
               Mib(*in_use), Mib(*expected));
     facts.leaked = true;
-  } else {
-    log::Debug("card", "memory is back: {} MiB in use, {} MiB expected", Mib(*in_use),
-               Mib(*expected));
-    Note();
   }
   return Act(facts);
 }
@@ -123,19 +128,26 @@ CardAction Card::Broken(bool others_answering) {
   CardFacts facts;
   facts.broken = true;
   facts.others_answering = others_answering;
+  // A program that is not one of our servers leaves no note, but its memory shows.
+  const auto in_use = InUse();
+  facts.others_memory = in_use && *in_use > ledger_.OursBytes() + kForeignBytes;
   return Act(facts);
+}
+
+bool Card::OthersUseIt() const {
+  if (first_in_use_.value_or(0) > kForeignBytes) return true;
+  return options_.runtime != nullptr && options_.runtime->OthersOn(uid_) > 0;
 }
 
 CardAction Card::Act(const CardFacts& given) {
   CardFacts facts = given;
   facts.policy = options_.policy;
-  facts.others_memory = first_in_use_.value_or(0) > kForeignBytes;
+  facts.others_memory |= OthersUseIt();
   facts.reboot_did_not_help = reboot_did_not_help_;
   const CardAction action = Decide(facts);
   if (action == CardAction::kTolerate) {
     log::Warn("card",
-              "not rebooting: another program used the card when this server started "
-              "(AXOLLAMA_REBOOT=always would)");
+              "not rebooting: another program uses the card (AXOLLAMA_REBOOT=always would)");
   } else if (action == CardAction::kQuarantine) {
     const char* what = facts.unkillable ? "a process on the card could not be killed"
                        : facts.leaked   ? "memory of a dead runner is lost"
@@ -143,10 +155,8 @@ CardAction Card::Act(const CardFacts& given) {
     const char* why = facts.unkillable            ? "restart this machine"
                       : facts.reboot_did_not_help ? "a reboot of the card did not help: power it "
                                                     "off and on"
-                      : facts.policy == RebootPolicy::kNever
-                          ? "AXOLLAMA_REBOOT=never forbids a reboot of the card"
-                          : "another program uses it, so it is not rebooted "
-                            "(AXOLLAMA_REBOOT=always would)";
+                                                  : "AXOLLAMA_REBOOT=never forbids a reboot of "
+                                                    "the card";
     Quarantine(fmt::format("{}; {}", what, why));
   }
   return action;

@@ -21,6 +21,9 @@ namespace axollama::server {
 
 enum class CardState { kOk, kRecovering, kQuarantined };
 
+// How a runner ended: in order it gave its memory back itself.
+enum class RunnerEnd { kInOrder, kBroken, kUnkillable };
+
 // How often each step of the ladder was taken.
 struct CardCounters {
   std::atomic<uint64_t> cancels{0}, terms{0}, kills{0}, deaths{0}, leaks{0}, reboots{0},
@@ -56,7 +59,7 @@ class Card {
   void EndLoad(uint64_t runner);
 
   // After a runner's process is gone (or could not be killed): what has to be done.
-  CardAction AfterEnd(uint64_t runner, bool unkillable, bool others_answering);
+  CardAction AfterEnd(uint64_t runner, RunnerEnd how, bool others_answering);
   // The device keeps failing although the runner is new.
   CardAction Broken(bool others_answering);
   // Every runner of ours must have ended. Quarantines the card when it does not come back.
@@ -73,6 +76,7 @@ class Card {
   Result<uint64_t> InUse();  // read anew
   CardAction Act(const CardFacts& facts);
   void Note();
+  bool OthersUseIt() const;
   Status FindAgain();
   void SetState(CardState state, std::string reason);
 

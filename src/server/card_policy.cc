@@ -22,7 +22,7 @@ CardAction Decide(const CardFacts& facts) {
     return CardAction::kQuarantine;
   }
   if (facts.others_memory && facts.policy != RebootPolicy::kAlways) {
-    return facts.broken ? CardAction::kQuarantine : CardAction::kTolerate;
+    return CardAction::kTolerate;
   }
   return facts.others_answering ? CardAction::kRebootLater : CardAction::kReboot;
 }
@@ -33,9 +33,13 @@ int64_t CardLedger::Sum() const {
   return sum;
 }
 
+void CardLedger::NoteOthers(uint64_t in_use_bytes) {
+  others_bytes_ = std::max<int64_t>(0, static_cast<int64_t>(in_use_bytes) - Sum());
+}
+
 void CardLedger::BeginLoad(uint64_t runner, uint64_t in_use_bytes) {
-  const auto in_use = static_cast<int64_t>(in_use_bytes);
-  entries_[runner] = {in_use - Sum(), in_use, 0};
+  NoteOthers(in_use_bytes);
+  entries_[runner] = {static_cast<int64_t>(in_use_bytes), 0};
 }
 
 void CardLedger::Loaded(uint64_t runner, uint64_t in_use_bytes) {
@@ -44,11 +48,8 @@ void CardLedger::Loaded(uint64_t runner, uint64_t in_use_bytes) {
 }
 
 std::optional<uint64_t> CardLedger::End(uint64_t runner) {
-  const auto found = entries_.find(runner);
-  if (found == entries_.end()) return std::nullopt;
-  const int64_t foreign = found->second.foreign_bytes;
-  entries_.erase(found);
-  return static_cast<uint64_t>(std::max<int64_t>(0, foreign + Sum()));
+  if (entries_.erase(runner) == 0) return std::nullopt;
+  return static_cast<uint64_t>(others_bytes_ + Sum());
 }
 
 }  // namespace axollama::server

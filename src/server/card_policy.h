@@ -25,7 +25,7 @@ Result<RebootPolicy> ParseRebootPolicy(std::string_view text);
 
 enum class CardAction {
   kNothing,
-  kTolerate,     // memory is lost, but a reboot would take the card from another program
+  kTolerate,     // it stays as it is: a reboot would take the card from another program
   kReboot,       // now
   kRebootLater,  // when the last stream ends or the next load does not fit
   kQuarantine,   // nothing more is started on this card
@@ -36,31 +36,32 @@ struct CardFacts {
   bool broken = false;      // the device fails, and a new runner did not cure it
   bool unkillable = false;  // a process outlived SIGKILL
   bool others_answering = false;
-  bool others_memory = false;  // when the warden started
+  bool others_memory = false;  // another program has models on the card
   bool reboot_did_not_help = false;
   RebootPolicy policy = RebootPolicy::kAuto;
 };
 CardAction Decide(const CardFacts& facts);
 
-// Whose memory is whose. A runner's baseline is what was in use when it took the lease; runners of
-// ours that came or went since then move it.
+// Whose memory is whose. What nobody of ours has is of other programs: their share is read anew at
+// every load and at every end in order, when nothing of ours can have been lost.
 class CardLedger {
  public:
   void BeginLoad(uint64_t runner, uint64_t in_use_bytes);
   void Loaded(uint64_t runner, uint64_t in_use_bytes);
   // What should be in use now that `runner` has ended. Nothing for one that never began.
   std::optional<uint64_t> End(uint64_t runner);
+  void NoteOthers(uint64_t in_use_bytes);
   void Clear() { entries_.clear(); }  // the card was rebooted
   uint64_t OursBytes() const { return static_cast<uint64_t>(Sum()); }
 
  private:
   struct Entry {
-    int64_t foreign_bytes = 0;  // of nobody we know, when the runner took the lease
     int64_t before_bytes = 0;
     int64_t own_bytes = 0;
   };
   int64_t Sum() const;
   std::map<uint64_t, Entry> entries_;
+  int64_t others_bytes_ = 0;
 };
 
 inline bool Leaked(uint64_t in_use_bytes, uint64_t expected_bytes) {

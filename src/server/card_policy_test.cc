@@ -30,8 +30,7 @@ TEST(Decide, LeavesLostMemoryWhenOthersUseTheCard) {
   EXPECT_EQ(Decide({.leaked = true, .others_memory = true}), CardAction::kTolerate);
   EXPECT_EQ(Decide({.leaked = true, .others_memory = true, .policy = RebootPolicy::kAlways}),
             CardAction::kReboot);
-  // A card that does not work is of no use to the others either, but it is theirs too.
-  EXPECT_EQ(Decide({.broken = true, .others_memory = true}), CardAction::kQuarantine);
+  EXPECT_EQ(Decide({.broken = true, .others_memory = true}), CardAction::kTolerate);
 }
 
 TEST(Decide, NeverMeansQuarantine) {
@@ -81,6 +80,18 @@ TEST(CardLedger, KnowsARunnerThatDiedWhileLoading) {
   ledger.Loaded(1, 118 * kMib);
   ledger.BeginLoad(2, 118 * kMib);
   EXPECT_EQ(ledger.End(2), 118 * kMib);
+}
+
+TEST(CardLedger, OthersMayComeAndGo) {
+  CardLedger ledger;
+  ledger.BeginLoad(1, 18 * kMib);
+  ledger.Loaded(1, 118 * kMib);
+  ledger.BeginLoad(2, 518 * kMib);  // another program took 400 meanwhile
+  ledger.Loaded(2, 618 * kMib);
+  EXPECT_EQ(ledger.End(1), 518 * kMib);
+  ledger.NoteOthers(718 * kMib);  // 1 ended in order, so the 200 more are not its own
+  EXPECT_EQ(ledger.OursBytes(), 100 * kMib);
+  EXPECT_EQ(ledger.End(2), 618 * kMib);
 }
 
 TEST(CardLedger, ForgetsAtAReboot) {

@@ -84,14 +84,14 @@ TEST_F(CardTest, MemoryThatCameBackIsNothing) {
   Card card(Options());
   Load(card, 1, "318");
   Put("used", "30");  // within the margin
-  EXPECT_EQ(card.AfterEnd(1, false, false), CardAction::kNothing);
+  EXPECT_EQ(card.AfterEnd(1, RunnerEnd::kBroken, false), CardAction::kNothing);
   EXPECT_EQ(card.state(), CardState::kOk);
 }
 
 TEST_F(CardTest, LostMemoryIsRebootedAway) {
   Card card(Options());
   Load(card, 1, "318");
-  EXPECT_EQ(card.AfterEnd(1, false, false), CardAction::kReboot);
+  EXPECT_EQ(card.AfterEnd(1, RunnerEnd::kBroken, false), CardAction::kReboot);
   Put("used.after", "18");
   ASSERT_TRUE(card.Reboot("lost memory"));
   EXPECT_TRUE(Rebooted());
@@ -100,16 +100,36 @@ TEST_F(CardTest, LostMemoryIsRebootedAway) {
   EXPECT_EQ(card.counters().reboots, 1u);
 }
 
+TEST_F(CardTest, MemoryThatCameWhileARunnerEndedInOrderIsOthers) {
+  Card card(Options());
+  Load(card, 1, "318");
+  EXPECT_EQ(card.AfterEnd(1, RunnerEnd::kInOrder, false), CardAction::kNothing);
+  EXPECT_EQ(card.counters().leaks, 0u);
+}
+
+TEST_F(CardTest, IsNotRebootedUnderAnotherProgram) {
+  Card card(Options());
+  Load(card, 1, "318");
+  Put("used", "18");
+  EXPECT_EQ(card.AfterEnd(1, RunnerEnd::kInOrder, false), CardAction::kNothing);
+  Put("used", "900");  // it came since
+  EXPECT_EQ(card.Broken(false), CardAction::kTolerate);
+  Card other(Options());
+  Put("used", "18");
+  ASSERT_TRUE(other.Greet());
+  EXPECT_EQ(other.Broken(false), CardAction::kReboot);
+}
+
 TEST_F(CardTest, WaitsForTheLastStream) {
   Card card(Options());
   Load(card, 1, "318");
-  EXPECT_EQ(card.AfterEnd(1, false, true), CardAction::kRebootLater);
+  EXPECT_EQ(card.AfterEnd(1, RunnerEnd::kBroken, true), CardAction::kRebootLater);
 }
 
 TEST_F(CardTest, ARebootThatDoesNotHelpQuarantines) {
   Card card(Options());
   Load(card, 1, "318");
-  EXPECT_EQ(card.AfterEnd(1, false, false), CardAction::kReboot);
+  EXPECT_EQ(card.AfterEnd(1, RunnerEnd::kBroken, false), CardAction::kReboot);
   EXPECT_FALSE(card.Reboot("lost memory"));  // still 318
   EXPECT_EQ(card.state(), CardState::kQuarantined);
   EXPECT_NE(card.reason().find("power it off"), std::string::npos);
@@ -132,18 +152,18 @@ TEST_F(CardTest, SparesOtherProgramsMemory) {
   Put("used", "1000");
   Card card(Options());
   Load(card, 1, "1300");
-  EXPECT_EQ(card.AfterEnd(1, false, false), CardAction::kTolerate);
+  EXPECT_EQ(card.AfterEnd(1, RunnerEnd::kBroken, false), CardAction::kTolerate);
   EXPECT_EQ(card.state(), CardState::kOk);
   Card always(Options(RebootPolicy::kAlways));
   Put("used", "1000");
   Load(always, 1, "1300");
-  EXPECT_EQ(always.AfterEnd(1, false, false), CardAction::kReboot);
+  EXPECT_EQ(always.AfterEnd(1, RunnerEnd::kBroken, false), CardAction::kReboot);
 }
 
 TEST_F(CardTest, NeverQuarantines) {
   Card card(Options(RebootPolicy::kNever));
   Load(card, 1, "318");
-  EXPECT_EQ(card.AfterEnd(1, false, false), CardAction::kQuarantine);
+  EXPECT_EQ(card.AfterEnd(1, RunnerEnd::kBroken, false), CardAction::kQuarantine);
   EXPECT_NE(card.reason().find("AXOLLAMA_REBOOT=never"), std::string::npos);
   EXPECT_FALSE(Rebooted());
 }
@@ -151,7 +171,7 @@ TEST_F(CardTest, NeverQuarantines) {
 TEST_F(CardTest, AProcessThatCannotBeKilledQuarantines) {
   Card card(Options(RebootPolicy::kAlways));
   Load(card, 1, "318");
-  EXPECT_EQ(card.AfterEnd(1, true, false), CardAction::kQuarantine);
+  EXPECT_EQ(card.AfterEnd(1, RunnerEnd::kUnkillable, false), CardAction::kQuarantine);
   EXPECT_NE(card.reason().find("could not be killed"), std::string::npos);
 }
 
@@ -159,7 +179,7 @@ TEST_F(CardTest, ACardThatFailsToAnswerIsBroken) {
   Card card(Options());
   Load(card, 1, "318");
   Put("silent", "");
-  EXPECT_EQ(card.AfterEnd(1, false, false), CardAction::kReboot);
+  EXPECT_EQ(card.AfterEnd(1, RunnerEnd::kBroken, false), CardAction::kReboot);
   const auto begun = card.BeginLoad(2);
   ASSERT_FALSE(begun);
   EXPECT_EQ(begun.error().kind, ErrorKind::kDevice);

@@ -21,6 +21,11 @@ constexpr size_t kDeathsBeforePatience = 3;
 
 constexpr std::string_view kLostMemory = "the memory of a runner that ended did not come back";
 
+RunnerEnd HowEnded(const RunnerProcess& process, RunnerProcess::Ending ending) {
+  if (ending == RunnerProcess::Ending::kCannotBeKilled) return RunnerEnd::kUnkillable;
+  return process.EndedInOrder() ? RunnerEnd::kInOrder : RunnerEnd::kBroken;
+}
+
 }  // namespace
 
 std::string Models::DefaultDevice() const {
@@ -172,14 +177,12 @@ Status Models::LoadOnce(Lock& lock, const std::shared_ptr<Instance>& instance) {
     if (status) {
       card.card.EndLoad(id);
     } else {
-      bool unkillable = false;
-      if (process) {
-        unkillable = process->Stop(kTermGrace) == RunnerProcess::Ending::kCannotBeKilled;
-      }
+      RunnerEnd how = RunnerEnd::kInOrder;
+      if (process) how = HowEnded(*process, process->Stop(kTermGrace));
       lock.lock();
       const bool others = Answering(card, nullptr);
       lock.unlock();
-      action = card.card.AfterEnd(id, unkillable, others);
+      action = card.card.AfterEnd(id, how, others);
     }
   }
   lock.lock();
@@ -275,8 +278,7 @@ CardAction Models::EndHeld(Lock& lock, const std::shared_ptr<Instance>& instance
   lock.lock();
   const bool others = Answering(card, instance.get());
   lock.unlock();
-  const CardAction action =
-      card.card.AfterEnd(id, ending == RunnerProcess::Ending::kCannotBeKilled, others);
+  const CardAction action = card.card.AfterEnd(id, HowEnded(*process, ending), others);
   lock.lock();
   if (Find(instance->key()) == instance) instances_.erase(instance->key());
   changed_.notify_all();

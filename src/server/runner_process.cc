@@ -112,6 +112,10 @@ Error RunnerProcess::LoadError() const {
           fmt::format("the runner of {} ended while loading: {}", options_.name, EndText())};
 }
 
+bool RunnerProcess::EndedInOrder() const {
+  return child_->exit_code() == 0 || child_->exit_code() == kExitUsersProblem;
+}
+
 std::string RunnerProcess::EndText() const {
   const std::string words = child_->last_error();
   return words.empty() ? child_->EndText() : fmt::format("{}: {}", child_->EndText(), words);

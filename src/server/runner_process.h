@@ -49,6 +49,8 @@ class RunnerProcess {
   net::Target target() const { return {"unix:" + files_.socket}; }
   pid_t pid() const { return child_->pid(); }
   bool gone() const { return child_->gone(); }
+  // Whether it ended by itself or on SIGTERM and gave the card's memory back.
+  bool EndedInOrder() const;
   std::string EndText() const;  // "signal 9 (Killed)", with its last error line
   const ProgressPage& page() const { return progress_.page(); }
 

@@ -182,6 +182,22 @@ void RuntimeFolder::NoteCard(const std::string& uid, CardMemory memory) {
   }
 }
 
+uint64_t RuntimeFolder::OthersOn(const std::string& uid) const {
+  uint64_t sum = 0;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder_.parent_path(), error)) {
+    if (entry.path().filename().string().rfind(kPrefix, 0) != 0 || entry.path() == folder_)
+      continue;
+    const Fd lock(open((entry.path() / "lock").c_str(), O_RDWR | O_CLOEXEC));
+    if (lock.get() < 0 || flock(lock.get(), LOCK_SH | LOCK_NB) == 0) continue;  // it has died
+    std::map<std::string, CardMemory> notes;
+    ReadNotes(entry.path(), &notes);
+    const auto found = notes.find(uid);
+    if (found != notes.end()) sum += found->second.ours_bytes;
+  }
+  return sum;
+}
+
 std::optional<RuntimeFolder::CardMemory> RuntimeFolder::LeftBehind(const std::string& uid) const {
   const auto found = left_behind_.find(uid);
   return found == left_behind_.end() ? std::nullopt : std::optional(found->second);

@@ -44,6 +44,8 @@ class RuntimeFolder {
     uint64_t ours_bytes = 0;
   };
   void NoteCard(const std::string& uid, CardMemory memory);
+  // The memory of the models that other living servers have on it.
+  uint64_t OthersOn(const std::string& uid) const;
   // What servers that died noted last.
   std::optional<CardMemory> LeftBehind(const std::string& uid) const;
 

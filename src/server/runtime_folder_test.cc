@@ -104,11 +104,14 @@ TEST(RuntimeFolder, LeavesALivingServerAlone) {
   const auto files = (*first)->NewRunner();
   (*first)->NotePid(files, 1);
   // flock locks belong to the open file, so a second one in this process stands for another's.
+  (*first)->NoteCard("ab", {18, 300});
+  EXPECT_EQ((*first)->OthersOn("ab"), 0u);
   const pid_t pid = fork();
   ASSERT_GE(pid, 0);
   if (pid == 0) {
     auto second = RuntimeFolder::Open(place.path(), milliseconds(0));
-    _exit(second && fs::exists(files.pid) ? 0 : 1);
+    const bool known = second && (*second)->OthersOn("ab") == 300 && (*second)->OthersOn("cd") == 0;
+    _exit(known && fs::exists(files.pid) ? 0 : 1);
   }
   int status = 0;
   ASSERT_EQ(waitpid(pid, &status, 0), pid);

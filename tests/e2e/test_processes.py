@@ -1,6 +1,7 @@
 """How the program starts, listens, and says that it cannot."""
 import http.server
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -99,6 +100,25 @@ class Start(unittest.TestCase):
                                       if name.startswith("serve-")]), 2)
             reply = first.generate("Hi", options={"num_predict": 4})
             self.assertEqual(reply.status, 200, reply.text)
+
+    def test_the_card_is_not_rebooted_under_another_server(self):
+        with Server() as first:
+            self.assertEqual(first.generate("Hi", options={"num_predict": 2}).status, 200)
+            shared = {name: first.env[name] for name in ("AXOLLAMA_RUNTIME_DIR", "AXSIM_STATE")}
+            with Server(env=shared) as second:
+                self.assertEqual(second.generate("Hi", options={"num_predict": 2}).status, 200)
+                runner, = second.runners()
+                # The first one's model goes: what is left on the card is the second one's.
+                first.unload()
+                wait_until(lambda: not first.runners(), "the runner has ended")
+                # It comes again and dies: its memory is lost, but the card is not ours alone.
+                self.assertEqual(first.generate("Hi", options={"num_predict": 2}).status, 200)
+                os.kill(first.runners()[0], signal.SIGKILL)
+                wait_until(lambda: "not rebooting" in first.log_text(), "the ladder has ended")
+                self.assertEqual(first.generate("Hi", options={"num_predict": 2}).status, 200)
+                self.assertEqual(second.generate("Hi", options={"num_predict": 2}).status, 200)
+                self.assertEqual(second.runners(), [runner])
+                self.assertNotIn("rebooting the card", first.log_text() + second.log_text())
 
     def test_closed_stdin_and_few_descriptors(self):
         with Server() as server:
