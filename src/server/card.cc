@@ -136,7 +136,9 @@ CardAction Card::Broken(bool others_answering) {
 
 bool Card::OthersUseIt() const {
   if (first_in_use_.value_or(0) > kForeignBytes) return true;
-  return options_.runtime != nullptr && options_.runtime->OthersOn(uid_) > 0;
+  // Asked when no process of ours loads.
+  return options_.runtime != nullptr &&
+         (options_.runtime->OthersOn(uid_) > 0 || options_.runtime->LoadUnderWay(uid_));
 }
 
 CardAction Card::Act(const CardFacts& given) {

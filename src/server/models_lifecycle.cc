@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "base/clock.h"
@@ -193,20 +194,19 @@ Status Models::LoadOnce(Lock& lock, const std::shared_ptr<Instance>& instance) {
   return status ? applied : status;
 }
 
-// The card is held. Ends the idle model that would be unloaded first. False: there is none.
+// The card is held. Ends a model that is on its way out, else the idle one that would be unloaded
+// first. False: there is none.
 bool Models::MakeRoom(Lock& lock, CardSlot& card) {
   std::shared_ptr<Instance> victim;
   const int64_t now_ns = MonotonicNs();
+  const auto order = [now_ns](const Instance& i) {
+    const bool ending = i.state == Instance::State::kEnding;
+    return std::tuple(!ending, i.keep_alive.ExpiresNs(now_ns), i.last_used_ns);
+  };
   for (const auto& [key, instance] : instances_) {
-    if (instance->card != &card || instance->state != Instance::State::kReady ||
-        !instance->keep_alive.idle()) {
-      continue;
-    }
-    if (!victim || instance->keep_alive.ExpiresNs(now_ns) < victim->keep_alive.ExpiresNs(now_ns) ||
-        (instance->keep_alive.ExpiresNs(now_ns) == victim->keep_alive.ExpiresNs(now_ns) &&
-         instance->last_used_ns < victim->last_used_ns)) {
-      victim = instance;
-    }
+    const bool idle = instance->state == Instance::State::kReady && instance->keep_alive.idle();
+    if (instance->card != &card || (!idle && instance->state != Instance::State::kEnding)) continue;
+    if (!victim || order(*instance) < order(*victim)) victim = instance;
   }
   if (!victim) return false;
   log::Info("server", "{}: unloading, the next model needs its room", victim->model.name);

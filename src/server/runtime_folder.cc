@@ -198,6 +198,12 @@ uint64_t RuntimeFolder::OthersOn(const std::string& uid) const {
   return sum;
 }
 
+bool RuntimeFolder::LoadUnderWay(const std::string& uid) const {
+  const fs::path lease = folder_.parent_path() / fmt::format("card-{}.lease", uid);
+  const Fd file(open(lease.c_str(), O_RDWR | O_CLOEXEC));
+  return file.get() >= 0 && flock(file.get(), LOCK_SH | LOCK_NB) != 0;
+}
+
 std::optional<RuntimeFolder::CardMemory> RuntimeFolder::LeftBehind(const std::string& uid) const {
   const auto found = left_behind_.find(uid);
   return found == left_behind_.end() ? std::nullopt : std::optional(found->second);

@@ -46,6 +46,9 @@ class RuntimeFolder {
   void NoteCard(const std::string& uid, CardMemory memory);
   // The memory of the models that other living servers have on it.
   uint64_t OthersOn(const std::string& uid) const;
+  // Whether some process loads a model onto it at this moment: it holds the card's lease, a lock on
+  // the file card-UID.lease in the runtime folder.
+  bool LoadUnderWay(const std::string& uid) const;
   // What servers that died noted last.
   std::optional<CardMemory> LeftBehind(const std::string& uid) const;
 

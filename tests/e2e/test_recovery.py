@@ -1,6 +1,8 @@
 """Runners that die, hang or leave memory on the card, and servers that end in every way."""
+import fcntl
 import os
 import signal
+import threading
 import time
 import unittest
 
@@ -147,6 +149,30 @@ class Recovery(unittest.TestCase):
             self.assertEqual(response.status, 200, response.read())
             connection.close()
             self.assertEqual(server.loaded(), [MODEL])
+            # One that is just being unloaded is no reason to refuse.
+            for unload, load in ((MODEL, "other"), ("other", MODEL)) * 3:
+                server.post("/api/generate", {"model": unload, "keep_alive": 0})
+                self.assert_served(server, model=load)
+
+    def test_a_load_of_another_program_is_waited_for(self):
+        with Server(env={"OLLAMA_LOAD_TIMEOUT": "2s"}) as server:
+            self.assert_served(server)
+            server.unload()
+            wait_until(lambda: not server.runners(), "the runner has ended")
+            folder = server.env["AXOLLAMA_RUNTIME_DIR"]
+            lease, = [name for name in os.listdir(folder) if name.endswith(".lease")]
+            with open(os.path.join(folder, lease), "r+") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                answers = []
+                thread = threading.Thread(target=lambda: answers.append(server.generate("Hi")))
+                thread.start()
+                wait_until(lambda: server.health()["status"] == "loading", "the load has begun")
+                thread.join(LONG)
+                self.assertEqual(answers[0].status, 500, answers[0].text)
+                self.assertIn("timed out waiting", answers[0].error)
+                # It is not the card that is at fault.
+                self.assertNotIn("rebooting the card", server.log_text())
+            self.assert_served(server)
 
 
 class ServerEnds(unittest.TestCase):
