@@ -40,9 +40,12 @@ struct Layout {
   uint64_t block_values;
   uint64_t block_bytes;
 };
-constexpr Layout kLayouts[] = {{TensorType::kF32, 1, 4},    {TensorType::kF16, 1, 2},
-                               {TensorType::kBf16, 1, 2},   {TensorType::kQ4_0, 32, 18},
-                               {TensorType::kQ4_1, 32, 20}, {TensorType::kQ8_0, 32, 34}};
+constexpr Layout kLayouts[] = {
+    {TensorType::kF32, 1, 4},     {TensorType::kF16, 1, 2},     {TensorType::kBf16, 1, 2},
+    {TensorType::kQ4_0, 32, 18},  {TensorType::kQ4_1, 32, 20},  {TensorType::kQ5_0, 32, 22},
+    {TensorType::kQ5_1, 32, 24},  {TensorType::kQ8_0, 32, 34},  {TensorType::kQ2K, 256, 84},
+    {TensorType::kQ3K, 256, 110}, {TensorType::kQ4K, 256, 144}, {TensorType::kQ5K, 256, 176},
+    {TensorType::kQ6K, 256, 210}, {TensorType::kIq4Nl, 32, 18}};
 
 // Names of the types that exist but are not read, so that the refusal says what the file holds.
 std::string TypeName(uint32_t type) {
@@ -245,7 +248,8 @@ class GgufParser {
     }
     if (!layout) {
       return Bad(
-          fmt::format("holds tensor \"{}\" as {}: F32, F16, BF16, Q8_0, Q4_0 and Q4_1 are read",
+          fmt::format("holds tensor \"{}\" as {}: F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, "
+                      "Q2_K to Q6_K and IQ4_NL are read",
                       name, TypeName(static_cast<uint32_t>(tensor->type))));
     }
     uint64_t values = 1;

@@ -130,7 +130,7 @@ TEST(Gguf, RefusesTensorsThatItCannotRead) {
     f.tensors["w"] = {dims, type, std::string(size, 'x')};
     return ErrorOf(folder, f.Bytes());
   };
-  EXPECT_THAT(with({256, 2}, 12, 288), HasSubstr("holds tensor \"w\" as Q4_K"));
+  EXPECT_THAT(with({256, 2}, 23, 272), HasSubstr("holds tensor \"w\" as IQ4_XS"));
   EXPECT_THAT(with({256, 2}, 99, 288), HasSubstr("as type 99"));
   EXPECT_THAT(with({33, 1}, 8, 68), HasSubstr("no whole blocks"));
   EXPECT_THAT(with({0, 4}, 0, 0), HasSubstr("impossible shape"));

@@ -3,10 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
 #include <limits>
 
 #include "sim/build/dequantise.h"
+#include "sim/build/dequantise_vectors.h"
 #include "sim/build/test_gguf.h"
 
 namespace axsim::build {
@@ -78,6 +80,28 @@ TEST(Dequantise, Q4_1) {
     EXPECT_EQ(row[j], static_cast<float>(j) * 0.5f - 2.0f);
     EXPECT_EQ(row[j + 16], static_cast<float>(15 - j) * 0.5f - 2.0f);
   }
+}
+
+// Bit for bit what ggml's own reader says of a random block; each is read as the second of a row.
+TEST(Dequantise, TheOtherTypesAsGgmlReadsThem) {
+  const auto check = [](TensorType type, std::span<const uint8_t> block,
+                        std::span<const uint32_t> values) {
+    std::string data(block.size(), '\0');
+    data.append(block.begin(), block.end());
+    const auto row = FirstRow(type, data, 2 * values.size());
+    for (size_t i = 0; i < values.size(); ++i) {
+      EXPECT_EQ(std::bit_cast<uint32_t>(row[values.size() + i]), values[i])
+          << "type " << static_cast<uint32_t>(type) << " value " << i;
+    }
+  };
+  check(TensorType::kQ5_0, kQ50Block, kQ50Values);
+  check(TensorType::kQ5_1, kQ51Block, kQ51Values);
+  check(TensorType::kIq4Nl, kIq4NlBlock, kIq4NlValues);
+  check(TensorType::kQ2K, kQ2KBlock, kQ2KValues);
+  check(TensorType::kQ3K, kQ3KBlock, kQ3KValues);
+  check(TensorType::kQ4K, kQ4KBlock, kQ4KValues);
+  check(TensorType::kQ5K, kQ5KBlock, kQ5KValues);
+  check(TensorType::kQ6K, kQ6KBlock, kQ6KValues);
 }
 
 TEST(Weights, RowsAreQuantisedToNearestEven) {
