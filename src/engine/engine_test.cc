@@ -214,7 +214,8 @@ TEST_F(EngineTest, StopEndsEverythingAndRefusesMore) {
 TEST_F(EngineTest, AFailedLoadIsReportedAndNothingIsServed) {
   std::promise<Status> loaded;
   Engine engine(
-      {}, [](const npu::StopCheck&) -> Result<Parts> { return Fail(ErrorKind::kNoMemory, "too big"); },
+      {},
+      [](const npu::StopCheck&) -> Result<Parts> { return Fail(ErrorKind::kNoMemory, "too big"); },
       [&](const Status& status) { loaded.set_value(status); });
   const Status status = loaded.get_future().get();
   ASSERT_FALSE(status);

@@ -10,6 +10,12 @@ namespace {
 
 constexpr float kNever = -std::numeric_limits<float>::infinity();
 
+// A penalty of extreme size must not look like a device that returned no number.
+float Bounded(float value) {
+  constexpr float kMost = std::numeric_limits<float>::max();
+  return std::clamp(value, -kMost, kMost);
+}
+
 }  // namespace
 
 double ExpOfNegative(double x) {
@@ -42,7 +48,10 @@ void Sampler::Start(const SamplingOptions& options, std::span<const int32_t> his
                     std::span<const int32_t> banned) {
   options_ = options;
   random_ = Random(static_cast<uint64_t>(options.seed));
-  banned_.assign(banned.begin(), banned.end());
+  banned_.clear();
+  for (const int32_t id : banned) {  // a bundle's settings may name ids that the model has not
+    if (id >= 0 && static_cast<size_t>(id) < logits_.size()) banned_.push_back(id);
+  }
   penalise_ = options.repeat_penalty != 1.0f || options.presence_penalty != 0.0f ||
               options.frequency_penalty != 0.0f;
   window_limit_ =
@@ -77,9 +86,11 @@ void Sampler::ApplyPenalties() {
     if (visited_[id] == step_) continue;
     visited_[id] = step_;
     float& logit = logits_[id];
+    if (!std::isfinite(logit)) continue;
     logit = logit <= 0 ? logit * options_.repeat_penalty : logit / options_.repeat_penalty;
-    logit -= static_cast<float>(uses_[id]) * options_.frequency_penalty;
-    logit -= options_.presence_penalty;
+    logit = Bounded(logit);
+    logit -= Bounded(static_cast<float>(uses_[id]) * options_.frequency_penalty);
+    logit = Bounded(Bounded(logit) - options_.presence_penalty);
   }
 }
 

@@ -22,7 +22,8 @@ class Sampler {
  public:
   Sampler(uint32_t vocab, uint32_t context_tokens);
 
-  // A new sequence. `history` is its prompt; `banned` tokens are never chosen.
+  // A new sequence. `history` is its prompt; `banned` tokens are never chosen; ids that
+  // are not in the vocabulary are passed over.
   void Start(const SamplingOptions& options, std::span<const int32_t> history,
              std::span<const int32_t> banned);
 

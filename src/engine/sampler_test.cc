@@ -225,6 +225,27 @@ TEST(SamplerTest, BannedTokensAreNeverChosen) {
   SamplingOptions options = Plain();
   options.top_k = 1;
   EXPECT_EQ(One({9, 1, 2}, options, {}, {0, 2}), 1);
+  constexpr int32_t kMost = std::numeric_limits<int32_t>::max();
+  EXPECT_EQ(One({9, 1, 2}, Greedy(), {}, {0, 3, -1, kMost}), 2);
+}
+
+TEST(SamplerTest, ExtremePenaltiesStayNumbers) {
+  constexpr float kMost = std::numeric_limits<float>::max();
+  SamplingOptions base = Plain();
+  for (const float temperature : {0.0f, 1e-45f, 1.0f}) {
+    base.temperature = temperature;
+    SamplingOptions options = base;
+    options.repeat_penalty = 1e-45f;  // the repeated token grows beyond all others
+    EXPECT_EQ(One({2, 1}, options, {0, 0}), 0) << temperature;
+    options = base;
+    options.frequency_penalty = kMost;
+    options.presence_penalty = kMost;
+    EXPECT_EQ(One({2, 1}, options, {0, 0, 0}), 1) << temperature;
+    options.presence_penalty = -kMost;  // against each other
+    EXPECT_GE(One({2, 1}, options, {0, 0, 0}), 0) << temperature;
+    options.frequency_penalty = -kMost;
+    EXPECT_EQ(One({1, 2}, options, {0, 0, 0}), 0) << temperature;
+  }
 }
 
 TEST(SamplerTest, LogitsThatAreNoNumbers) {

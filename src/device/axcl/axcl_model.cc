@@ -212,8 +212,13 @@ Result<std::unique_ptr<LoadedModel>> LoadModel(std::shared_ptr<const Api> api,
   if (code != AXCL_SUCC) {
     std::error_code error;
     const uint64_t size_bytes = std::filesystem::file_size(file, error);
-    return Fail(Describe("axclrtEngineLoadFromFile", code,
-                         fmt::format("{} ({} bytes)", file.string(), error ? 0 : size_bytes)));
+    Error failure = Describe("axclrtEngineLoadFromFile", code,
+                             fmt::format("{} ({} bytes)", file.string(), error ? 0 : size_bytes));
+    // The card does not tell a bad file from trouble of its own.
+    if (failure.kind == ErrorKind::kDevice) {
+      failure.message += "; or the file is damaged or made for another chip: copy it again";
+    }
+    return Fail(std::move(failure));
   }
   if (id == 0) {
     return Fail(ErrorKind::kDevice,

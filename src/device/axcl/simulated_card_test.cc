@@ -168,7 +168,9 @@ TEST_F(SimulatedCard, AFileThatIsNoModelIsRefused) {
   EXPECT_THAT(missing.error().message,
               AllOf(HasSubstr("axclrtEngineLoadFromFile"), HasSubstr("none.axmodel")));
   std::ofstream(folder_ / "bad.axmodel") << "no model";
-  EXPECT_FALSE(device->Load(folder_ / "bad.axmodel"));
+  const auto bad = device->Load(folder_ / "bad.axmodel");
+  ASSERT_FALSE(bad);
+  EXPECT_THAT(bad.error().message, AllOf(HasSubstr("bad.axmodel"), HasSubstr("damaged")));
 }
 
 }  // namespace
