@@ -229,6 +229,14 @@ Result<Chain> LoadChain(Link& link, const bundle::Bundle& bundle, const StopChec
         fmt::format("{}: its hidden size is {}, the layers' {}: it belongs to another model",
                     bundle.post.string(), chain.post_shape.hidden, chain.shape.hidden));
   }
+  // A token without a row could be chosen, and then not be computed.
+  if (bundle.embedding->tokens() < chain.post_shape.vocab) {
+    return Fail(
+        ErrorKind::kInvalid,
+        fmt::format("{}: the embedding table has {} rows, the model has {} tokens: the "
+                    "table is cut or belongs to another model",
+                    bundle.folder.string(), bundle.embedding->tokens(), chain.post_shape.vocab));
+  }
   AX_RETURN_IF_ERROR(MakeAndBind(link, &chain));
   return chain;
 }

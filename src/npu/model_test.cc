@@ -368,6 +368,8 @@ TEST_F(ModelTest, CountsCachesBeforeItLoadsTheRest) {
 TEST_F(ModelTest, RefusesContradictions) {
   bundle_.embedding = std::make_shared<FakeTable>(11, 8);
   EXPECT_THAT(LoadError().message, AllOf(HasSubstr("8 wide"), HasSubstr("hidden size is 6")));
+  bundle_.embedding = std::make_shared<FakeTable>(10, 6);
+  EXPECT_THAT(LoadError().message, AllOf(HasSubstr("10 rows"), HasSubstr("11 tokens")));
   bundle_.embedding = std::make_shared<FakeTable>(11, 6);
 
   FakeSizes other = sizes_;
