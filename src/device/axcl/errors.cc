@@ -16,6 +16,7 @@ struct Meaning {
   std::string_view advice;  // may be empty
 };
 
+constexpr axclError kConfigIllegal = AXCL_CODE(0x06u, AXCL_ERR_ILLEGAL_PARAM);
 constexpr std::string_view kReset =
     "the card may need a reset: stop what uses it and reboot it (`axcl-smi reboot`)";
 
@@ -53,6 +54,10 @@ Meaning KnownCode(axclError code) {
               "unload other models, or stop other programs that use the card"};
     case AXCL_ERR_MEMORY_NOT_DEVICE:
       return {ErrorKind::kInternal, "the address is not one of the card's", ""};
+    case kConfigIllegal:
+      return {ErrorKind::kUnavailable, "the card's configuration is not understood",
+              "look at axcl.json, for the simulated card at AXSIM_CONFIG and the other AXSIM_ "
+              "variables; AXOLLAMA_LOG=error shows the reason"};
     case AXCL_ERR_ENGINE_ILLEGAL_PARAM:
       return {ErrorKind::kDevice, "the engine was given an illegal parameter", ""};
     case AXCL_ERR_ENGINE_UNSUPPORTED:

@@ -22,6 +22,7 @@ TEST(Errors, NameTheSymbolTheCodeTheMeaningAndWhatToDo) {
       {0x80300184, ErrorKind::kNotFound, "no card has that id", "axcl-smi"},
       {0x80300383, ErrorKind::kTimeout, "did not finish in time", "reboot"},
       {0x8030050C, ErrorKind::kNoMemory, "out of memory (CMM)", "unload"},
+      {0x80300603, ErrorKind::kUnavailable, "configuration is not understood", "AXSIM_CONFIG"},
       {0x8030070C, ErrorKind::kDevice, "NPU failed or hung", "axcl-smi log"},
   };
   for (const auto& one : cases) {
