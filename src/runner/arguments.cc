@@ -3,6 +3,10 @@
 #include <fmt/core.h>
 
 #include <cstdio>
+#include <cstdlib>
+
+#include "base/env.h"
+#include "base/log.h"
 
 namespace axollama::runner {
 
@@ -20,6 +24,13 @@ std::optional<int> ParseArguments(CLI::App& app, int argc, char** argv) {
     return Say(kUsageExit, fmt::format("{}: `{} --help` explains", error.what(), app.get_name()));
   }
   return std::nullopt;
+}
+
+void InitQuietLog(std::string_view process) {
+  log::Init(process);
+  if (GetEnv("AXOLLAMA_LOG") || GetEnv("OLLAMA_DEBUG")) return;
+  log::SetLevel(log::Level::kWarn);
+  setenv("AXOLLAMA_LOG", "off", 1);  // read by the library when it starts
 }
 
 }  // namespace axollama::runner

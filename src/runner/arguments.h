@@ -16,4 +16,9 @@ int Say(int code, std::string_view message);
 // are wrong.
 std::optional<int> ParseArguments(CLI::App& app, int argc, char** argv);
 
+// The log of a program that measures: warnings only, so that a failure is one clear line. The
+// simulated card's library, which has a log of its own, is silent. AXOLLAMA_LOG and OLLAMA_DEBUG
+// have the last word. Call before a second thread is started.
+void InitQuietLog(std::string_view process);
+
 }  // namespace axollama::runner

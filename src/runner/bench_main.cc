@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/json/object.hpp>
 #include <cmath>
 #include <cstdio>
@@ -18,7 +19,6 @@
 
 #include "base/env.h"
 #include "base/json.h"
-#include "base/log.h"
 #include "bundle/bundle.h"
 #include "bundle/roots.h"
 #include "runner/allocations.h"
@@ -57,6 +57,8 @@ std::optional<double> DecodeSpeed(const Arguments& arguments, const std::filesys
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+  // What fails there fails again in the measurement itself, which says why.
+  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
   std::vector<std::string> words = {
       "axollama", "bench", folder.string() + "/", "--json", "--threads",  std::to_string(threads),
       "--runs",   "1",     "--prompt-tokens",     "16",     "--generate", "24"};
@@ -88,11 +90,14 @@ std::optional<double> DecodeSpeed(const Arguments& arguments, const std::filesys
 }
 
 int FastestThreads(const Arguments& arguments, const std::filesystem::path& folder) {
-  int best = Cpus();
+  const int cpus = Cpus();
+  int best = cpus;
   double best_speed = 0;
-  for (int threads = 1; threads <= Cpus() && !Interrupted(); threads *= 2) {
+  // Powers of two, and all of them.
+  for (int threads = 1; threads <= cpus && !Interrupted();
+       threads = threads < cpus ? std::min(2 * threads, cpus) : cpus + 1) {
     const std::optional<double> speed = DecodeSpeed(arguments, folder, threads);
-    if (!speed) break;  // the measurement itself will say why
+    if (!speed) break;
     if (*speed > best_speed) {
       best_speed = *speed;
       best = threads;
@@ -160,8 +165,6 @@ int Run(const Arguments& arguments, device::Backend backend) {
       {"threads", threads},
       {"prompt_tokens", arguments.bench.prompt_tokens},
       {"generated_tokens", arguments.bench.generate_tokens},
-      {"context_tokens", arguments.bench.context_tokens},
-      {"runs", arguments.bench.runs},
       {"load_ms", Rounded(loaded->info->load_ms)},
       {"ttft_ms", Rounded(measured->ttft_ms)},
       {"prefill_tokens_per_s", Rounded(measured->prefill_tokens_per_s)},
@@ -211,8 +214,7 @@ int BenchMain(int argc, char** argv) {
   if (const std::optional<int> code = ParseArguments(app, argc, argv)) return *code;
   const Result<device::Backend> backend = device::ParseBackend(arguments.device);
   if (!backend) return Say(kUsageExit, backend.error().message);
-  log::Init("bench");
-  log::SetLevel(log::Level::kWarn);
+  InitQuietLog("bench");
   return Run(arguments, *backend);
 }
 

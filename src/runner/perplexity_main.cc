@@ -12,7 +12,6 @@
 
 #include "base/file.h"
 #include "base/json.h"
-#include "base/log.h"
 #include "bundle/roots.h"
 #include "runner/arguments.h"
 #include "runner/interrupt.h"
@@ -103,8 +102,7 @@ int PerplexityMain(int argc, char** argv) {
   if (const std::optional<int> code = ParseArguments(app, argc, argv)) return *code;
   const Result<device::Backend> backend = device::ParseBackend(arguments.device);
   if (!backend) return Say(kUsageExit, backend.error().message);
-  log::Init("perplexity");
-  log::SetLevel(log::Level::kWarn);
+  InitQuietLog("perplexity");
   CatchInterrupts();
 
   const Result<json::Object> measured = Measure(arguments, *backend);
