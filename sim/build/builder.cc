@@ -148,6 +148,13 @@ class Job {
     const bool s8 = program.weights == spec::WeightType::kS8;
     for (const WeightRule& rule : file.rules) {
       if (Stopped()) return Fail(ErrorKind::kCancelled, "interrupted");
+      if (!rule.values.empty()) {
+        AX_RETURN_IF_ERROR(writer.Add(rule.weight, DataType::kFp32,
+                                      {static_cast<int64_t>(rule.cols)},
+                                      std::as_bytes(std::span(rule.values))));
+        Advance(rule.cols);
+        continue;
+      }
       AX_ASSIGN_OR_RETURN(
           const Weights weights,
           MakeWeights(*gguf_.FindTensor(rule.tensor), rule, program, [this] { return Stopped(); }));
@@ -193,7 +200,9 @@ class Job {
               fmt::format("tensor \"{}\" holds NaN or infinity: the file is damaged", tensor.name));
           break;
         }
-        for (const float value : row) buffer.push_back(axollama::FloatToBf16(value));
+        for (const float value : row) {
+          buffer.push_back(axollama::FloatToBf16(value * d_.embedding_scale));
+        }
       }
       const char* at = reinterpret_cast<const char*>(buffer.data());
       for (size_t left = status ? buffer.size() * 2 : 0; left > 0;) {

@@ -91,6 +91,43 @@ TEST_F(Builder, MakesTheFolderOfPulsar2) {
   EXPECT_EQ(json::Write(config->at("eos_id")), "[2,0]");
 }
 
+// Granite's embedding is scaled in its table, not in the head that shares it.
+TEST_F(Builder, ScalesTheEmbeddingAndWritesFactorsThatNoTensorHolds) {
+  GgufFile f = TinyLlama();
+  f.Rename("llama", "granite");
+  f.Float("granite.logit_scale", 8.0f);
+  f.Float("granite.embedding_scale", 12.0f);
+  f.Float("granite.rope.scaling.factor", 8.0f);
+  options_.source = folder_.Write("granite.gguf", f.Bytes());
+  options_.weights = spec::WeightType::kBf16;
+  ASSERT_EQ(Refusal(), "accepted");
+  float first = 0;
+  memcpy(&first, f.tensors["token_embd.weight"].data.data(), sizeof first);
+  const auto is = [](const void* bits, float value) {
+    uint16_t stored = 0;
+    memcpy(&stored, bits, sizeof stored);
+    EXPECT_EQ(stored, axollama::FloatToBf16(value));
+  };
+  is(ReadAll(options_.out / "model.embed_tokens.weight.bfloat16.bin").data(), first * 12.0f);
+  const auto post = axollama::MappedFile::Open(options_.out / "granite_post.axmodel");
+  ASSERT_TRUE(post);
+  const auto head = container::Read(post->bytes());
+  ASSERT_TRUE(head) << head.error().message;
+  is(head->weights.find("head")->second.data.data(), first);
+  EXPECT_EQ(head->program.logit_scale, 0.125f);
+  const auto file = axollama::MappedFile::Open(options_.out / "granite_p16_l1_together.axmodel");
+  ASSERT_TRUE(file);
+  const auto layer = container::Read(file->bytes());
+  ASSERT_TRUE(layer) << layer.error().message;
+  const auto& factors = layer->weights.find("rope_factors")->second;
+  ASSERT_EQ(factors.data.size(), 4 * sizeof(float));
+  for (size_t i = 0; i < 4; ++i) {
+    float factor = 0;
+    memcpy(&factor, factors.data.data() + i * sizeof factor, sizeof factor);
+    EXPECT_EQ(factor, 8.0f);
+  }
+}
+
 TEST_F(Builder, FilesHoldTheModelInTheVendorsShapes) {
   ASSERT_EQ(Refusal(), "accepted");
   const auto file = axollama::MappedFile::Open(options_.out / "llama_p16_l1_together.axmodel");

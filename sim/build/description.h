@@ -1,8 +1,8 @@
 // What a GGUF model computes, in the words of spec::Program: its layers, its post model, and which
 // tensor becomes which weight.
 //
-// One function per architecture fills a Description; everything after it (quantising, writing,
-// naming) is the same for all. Layers may differ from each other.
+// A table says how the architectures differ; everything after it (quantising, writing, naming) is
+// the same for all. Layers may differ from each other.
 // Owner: plain values. Threads: plain functions.
 #pragma once
 
@@ -26,6 +26,7 @@ struct WeightRule {
   uint64_t rows = 0;   // 0: a vector
   uint64_t cols = 0;
   RowOrder order = RowOrder::kPlain;
+  std::vector<float> values;  // of a vector that no tensor holds: these, [cols]
 };
 
 // One .axmodel. The builder completes weights and context of the program.
@@ -35,18 +36,22 @@ struct FileDescription {
 };
 
 struct Description {
-  std::string model_type;  // of the file names: "llama"
+  std::string model_type;  // of the file names: "llama", "gemma3_text"
   std::vector<FileDescription> layers;
   FileDescription post;
   std::string embedding;  // tensor [vocab, hidden]
+  // Multiplied into the embedding's rows, since the layers take rows as they are; the head, where
+  // it is the same tensor, is not scaled (Gemma, Granite, MiniCPM).
+  float embedding_scale = 1.0f;
   uint32_t vocab = 0;
   uint32_t hidden = 0;
   uint32_t trained_context = 0;  // 0: the file does not say
   uint64_t parameters = 0;       // values of all tensors
 };
 
-// Refuses by name: other architectures, experts, RoPE scaling, a missing tensor, a tensor of
-// another shape, and a tensor that would be left out.
+// Refuses by name: other architectures, experts, capped logits, RoPE scaling other than by factors
+// that do not depend on the position, a missing tensor, a tensor of another shape, and a tensor
+// that would be left out.
 axollama::Result<Description> Describe(const Gguf& gguf);
 
 }  // namespace axsim::build

@@ -84,16 +84,128 @@ TEST_F(DescriptionOfGguf, TakesAHeadBiasesAndRopeFactorsWhereTheyAre) {
   EXPECT_THAT(names, ::testing::IsSupersetOf({"q_bias", "k_bias", "v_bias", "rope_factors"}));
 }
 
+TEST_F(DescriptionOfGguf, LinearRopeScalingBecomesEqualFactors) {
+  GgufFile f = TinyLlama();
+  f.Text("llama.rope.scaling.type", "linear");
+  f.Float("llama.rope.scaling.factor", 8.0f);
+  const Gguf gguf = Open(f);
+  const auto d = Describe(gguf);
+  ASSERT_TRUE(d) << d.error().message;
+  const WeightRule& rule = d->layers[1].rules.back();
+  EXPECT_EQ(rule.weight, "rope_factors");
+  EXPECT_EQ(rule.cols, 4u);
+  EXPECT_THAT(rule.values, ElementsAre(8, 8, 8, 8));
+  f.Text("llama.rope.scaling.type", "none");
+  const Gguf unscaled = Open(f);
+  EXPECT_EQ(Describe(unscaled)->layers[1].rules.back().weight, "down");
+}
+
+void AddHeadNorms(GgufFile* f) {
+  for (const char* block : {"blk.0.", "blk.1."}) {
+    f->F32(std::string(block) + "attn_q_norm.weight", {8}, Pattern(8, 5));
+    f->F32(std::string(block) + "attn_k_norm.weight", {8}, Pattern(8, 6));
+  }
+}
+
+TEST_F(DescriptionOfGguf, QwensHaveHalvesAlready) {
+  GgufFile f = TinyLlama();
+  f.Rename("llama", "qwen2");
+  for (const char* block : {"blk.0.", "blk.1."}) {
+    f.F32(std::string(block) + "attn_q.bias", {32}, Pattern(32, 5));
+    f.F32(std::string(block) + "attn_k.bias", {16}, Pattern(16, 6));
+    f.F32(std::string(block) + "attn_v.bias", {16}, Pattern(16, 7));
+  }
+  const Gguf qwen2 = Open(f);
+  auto d = Describe(qwen2);
+  ASSERT_TRUE(d) << d.error().message;
+  EXPECT_EQ(d->model_type, "qwen2");
+  EXPECT_TRUE(d->layers[0].program.qkv_bias);
+  EXPECT_FALSE(d->layers[0].program.qk_norm);
+  for (const WeightRule& rule : d->layers[0].rules) EXPECT_EQ(rule.order, RowOrder::kPlain);
+
+  f = TinyLlama();
+  f.Rename("llama", "qwen3");
+  EXPECT_THAT(Refusal(f), HasSubstr("has no tensor \"blk.0.attn_q_norm.weight\""));
+  AddHeadNorms(&f);
+  const Gguf qwen3 = Open(f);
+  d = Describe(qwen3);
+  ASSERT_TRUE(d) << d.error().message;
+  EXPECT_EQ(d->model_type, "qwen3");
+  EXPECT_TRUE(d->layers[1].program.qk_norm);
+  EXPECT_EQ(d->layers[1].rules.back().tensor, "blk.1.attn_k_norm.weight");
+  EXPECT_EQ(d->embedding_scale, 1.0f);
+}
+
+TEST_F(DescriptionOfGguf, GemmasLayersAreLocalAndGlobal) {
+  GgufFile f = TinyLlama();
+  f.Rename("llama", "gemma3");
+  AddHeadNorms(&f);
+  for (const char* block : {"blk.0.", "blk.1."}) {
+    f.F32(std::string(block) + "post_attention_norm.weight", {32}, Pattern(32, 8));
+    f.F32(std::string(block) + "post_ffw_norm.weight", {32}, Pattern(32, 9));
+  }
+  f.Uint("gemma3.attention.sliding_window", 24);
+  f.Uint("gemma3.attention.sliding_window_pattern", 2);
+  f.Text("gemma3.rope.scaling.type", "linear");
+  f.Float("gemma3.rope.scaling.factor", 8.0f);
+  const Gguf gguf = Open(f);
+  const auto d = Describe(gguf);
+  ASSERT_TRUE(d) << d.error().message;
+  EXPECT_EQ(d->model_type, "gemma3_text");
+  EXPECT_FLOAT_EQ(d->embedding_scale, 5.6568542f);
+  const spec::Program& local = d->layers[0].program;
+  const spec::Program& global = d->layers[1].program;
+  EXPECT_EQ(local.sliding_window, 24u);
+  EXPECT_EQ(local.rope_theta, 10000.0);
+  EXPECT_EQ(d->layers[0].rules.back().weight, "ffn_post_norm");
+  EXPECT_EQ(global.sliding_window, 0u);
+  EXPECT_EQ(global.rope_theta, 100000.0);
+  EXPECT_EQ(d->layers[1].rules.back().weight, "rope_factors");
+  EXPECT_EQ(global.activation, spec::Activation::kGeluTanh);
+  EXPECT_TRUE(global.post_norms);
+  EXPECT_TRUE(global.qk_norm);
+  EXPECT_FLOAT_EQ(global.attention_scale, 0.35355339f);
+  f.Float("gemma3.final_logit_softcapping", 30.0f);
+  EXPECT_THAT(Refusal(f), HasSubstr("has gemma3.final_logit_softcapping"));
+}
+
+TEST_F(DescriptionOfGguf, ScalesOfGraniteAndMiniCpm) {
+  GgufFile f = TinyLlama();
+  f.Rename("llama", "granite");
+  EXPECT_THAT(Refusal(f), HasSubstr("has no key \"granite.logit_scale\""));
+  f.Float("granite.logit_scale", 8.0f);
+  f.Float("granite.embedding_scale", 12.0f);
+  f.Float("granite.residual_scale", 0.25f);
+  f.Float("granite.attention.scale", 0.0f);
+  const Gguf granite = Open(f);
+  auto d = Describe(granite);
+  ASSERT_TRUE(d) << d.error().message;
+  EXPECT_EQ(d->post.program.logit_scale, 0.125f);
+  EXPECT_EQ(d->embedding_scale, 12.0f);
+  EXPECT_EQ(d->layers[0].program.residual_scale, 0.25f);
+  EXPECT_FLOAT_EQ(d->layers[0].program.attention_scale, 0.35355339f);
+  f.Float("granite.attention.scale", 0.015625f);
+  const Gguf scaled = Open(f);
+  EXPECT_EQ(Describe(scaled)->layers[0].program.attention_scale, 0.015625f);
+  f.Rename("granite", "minicpm");
+  f.values.erase("minicpm.residual_scale");
+  EXPECT_THAT(Refusal(f), HasSubstr("has no key \"minicpm.residual_scale\""));
+}
+
 TEST_F(DescriptionOfGguf, RefusesByName) {
   GgufFile f = TinyLlama();
-  f.Text("general.architecture", "qwen3");
-  EXPECT_THAT(Refusal(f), HasSubstr("architecture \"qwen3\", which is not built yet: llama is"));
+  f.Text("general.architecture", "phi3");
+  EXPECT_THAT(Refusal(f), HasSubstr("architecture \"phi3\", which is not built yet: llama, qwen2"));
   f = TinyLlama();
   f.Uint("llama.expert_count", 8);
   EXPECT_THAT(Refusal(f), HasSubstr("mixture of experts"));
   f = TinyLlama();
   f.Text("llama.rope.scaling.type", "yarn");
-  EXPECT_THAT(Refusal(f), HasSubstr("scales RoPE (\"yarn\")"));
+  EXPECT_THAT(Refusal(f), HasSubstr("scales RoPE by \"yarn\""));
+  f = TinyLlama();
+  f.Float("llama.rope.scaling.factor", 4.0f);
+  f.F32("rope_freqs.weight", {4}, {1, 2, 3, 4});
+  EXPECT_THAT(Refusal(f), HasSubstr("scales RoPE by \"linear\", factor 4"));
   f = TinyLlama();
   f.Set("split.count", 2, Raw(uint16_t{3}));
   EXPECT_THAT(Refusal(f), HasSubstr("one of 3 parts"));

@@ -94,6 +94,17 @@ struct GgufFile {
     tensors[name] = {dims, 0, RawAll(data)};
   }
 
+  // The same model as another architecture: the keys that begin with the old one are renamed.
+  void Rename(const std::string& from, const std::string& to) {
+    std::map<std::string, std::string> renamed;
+    for (const auto& [key, raw] : values) {
+      const bool ours = key.starts_with(from + ".");
+      renamed[ours ? to + key.substr(from.size()) : key] = raw;
+    }
+    values = std::move(renamed);
+    Text("general.architecture", to);
+  }
+
   std::string Bytes() const {
     std::string out =
         "GGUF" + Raw(version) + Raw(uint64_t{tensors.size()}) + Raw(uint64_t{values.size()});

@@ -1,0 +1,197 @@
+"""Tiny models with random weights, one of each architecture that `axollama-sim build` takes.
+
+Plain Python makes the same GGUF file from the same seed everywhere, so that the references which
+make_random_references.py computed with transformers need no model files beside them.
+
+Matrices are BF16, so a bundle with bf16 weights holds them exactly; their spread is that of a
+trained model's in that logits differ by several units. The tokenizer is byte-level without merges:
+a token is a byte of the text.
+"""
+
+import math
+import random
+import struct
+
+VOCAB = 260  # the bytes, then four control tokens
+CONTROL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|pad|>"]
+CONTEXT = 256
+WINDOW = 96  # tokens a perplexity window
+
+TEXT = ("Alice was beginning to get very tired of sitting by her sister on the bank, and of having "
+        "nothing to do: once or twice she had peeped into the book.")
+
+# hidden, heads, kv heads, head_dim, ffn, layers; then what the architecture needs.
+MODELS = {
+    "llama": dict(hidden=64, heads=4, kv_heads=2, head_dim=16, ffn=96, layers=3, theta=10000.0,
+                  head=True),
+    # Llama 3's RoPE factors, as llama.cpp's converter works them out.
+    "llama3": dict(arch="llama", hidden=64, heads=4, kv_heads=1, head_dim=16, ffn=96, layers=3,
+                   theta=500.0, pre="llama-bpe",
+                   llama3=dict(factor=8.0, low=1.0, high=4.0, original=64)),
+    "qwen2": dict(hidden=64, heads=4, kv_heads=2, head_dim=16, ffn=96, layers=3, theta=1e6,
+                  pre="qwen2", bias=True),
+    "qwen3": dict(hidden=48, heads=4, kv_heads=2, head_dim=24, ffn=96, layers=3, theta=1e6,
+                  pre="qwen2", qk_norm=True),
+    "gemma3": dict(hidden=48, heads=4, kv_heads=1, head_dim=16, ffn=96, layers=7, theta=1e6,
+                   qk_norm=True, window=20, linear=8.0, embedding=1.5),
+    "granite": dict(hidden=64, heads=4, kv_heads=2, head_dim=16, ffn=96, layers=3, theta=10000.0,
+                    scales=dict(embedding=12.0, residual=0.22, attention=0.125, logit=3.0),
+                    embedding=0.08),
+    "minicpm": dict(hidden=64, heads=4, kv_heads=4, head_dim=16, ffn=96, layers=3, theta=10000.0,
+                    scales=dict(embedding=12.0, residual=0.8, attention=None, logit=4.0),
+                    embedding=0.2),
+}
+
+
+def arch(name):
+    return MODELS[name].get("arch", name)
+
+
+def tokens_of(text):
+    return list(text.encode())
+
+
+def to_bf16(value):
+    """The nearest bf16 as a float: ties to even."""
+    bits = struct.unpack("<I", struct.pack("<f", value))[0]
+    bits = (bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000
+    return struct.unpack("<f", struct.pack("<I", bits))[0]
+
+
+def rope_factors(m):
+    """Llama 3.1: long waves are stretched, short ones kept, those between blended."""
+    s = m["llama3"]
+    factors = []
+    for i in range(m["head_dim"] // 2):
+        wave = 2 * math.pi * m["theta"] ** (2 * i / m["head_dim"])
+        if wave < s["original"] / s["high"]:
+            factors.append(1.0)
+        elif wave > s["original"] / s["low"]:
+            factors.append(s["factor"])
+        else:
+            smooth = (s["original"] / wave - s["low"]) / (s["high"] - s["low"])
+            factors.append(1 / ((1 - smooth) / s["factor"] + smooth))
+    return factors
+
+
+def tensors(name):
+    """name -> ([rows, cols] or [size], values), in the GGUF's order of rows."""
+    m = MODELS[name]
+    rng = random.Random("axollama " + name)
+    out = {}
+
+    def matrix(key, rows, cols, gain=1.0):
+        spread = gain * math.sqrt(3.0 / cols)
+        out[key] = ([rows, cols],
+                    [to_bf16(rng.uniform(-spread, spread)) for _ in range(rows * cols)])
+
+    def vector(key, size, low, high):
+        out[key] = ([size], [to_bf16(rng.uniform(low, high)) for _ in range(size)])
+
+    hidden, q, kv = m["hidden"], m["heads"] * m["head_dim"], m["kv_heads"] * m["head_dim"]
+    # A row of the embedding, once scaled, is no larger than what the layers add, so that these count;
+    # the last norm is such that logits spread by about 3.
+    embedding = m.get("embedding", 3.0)
+    last = 3.0 / embedding * m.get("scales", {}).get("logit", 1.0)
+    matrix("token_embd.weight", VOCAB, hidden, embedding)
+    vector("output_norm.weight", hidden, 0.5 * last, 1.5 * last)
+    if m.get("head"):
+        matrix("output.weight", VOCAB, hidden, 3.0)
+    if "llama3" in m:
+        out["rope_freqs.weight"] = ([m["head_dim"] // 2], rope_factors(m))
+    for i in range(m["layers"]):
+        block = f"blk.{i}."
+        vector(block + "attn_norm.weight", hidden, 0.5, 1.5)
+        matrix(block + "attn_q.weight", q, hidden, 1.5)
+        matrix(block + "attn_k.weight", kv, hidden, 1.5)
+        matrix(block + "attn_v.weight", kv, hidden)
+        matrix(block + "attn_output.weight", hidden, q)
+        vector(block + "ffn_norm.weight", hidden, 0.5, 1.5)
+        matrix(block + "ffn_gate.weight", m["ffn"], hidden)
+        matrix(block + "ffn_up.weight", m["ffn"], hidden)
+        matrix(block + "ffn_down.weight", hidden, m["ffn"])
+        if m.get("bias"):
+            vector(block + "attn_q.bias", q, -1, 1)
+            vector(block + "attn_k.bias", kv, -1, 1)
+            vector(block + "attn_v.bias", kv, -1, 1)
+        if m.get("qk_norm"):
+            vector(block + "attn_q_norm.weight", m["head_dim"], 0.8, 1.8)
+            vector(block + "attn_k_norm.weight", m["head_dim"], 0.8, 1.8)
+        if "window" in m:
+            vector(block + "post_attention_norm.weight", hidden, 0.5, 1.5)
+            vector(block + "post_ffw_norm.weight", hidden, 0.5, 1.5)
+    return out
+
+
+def byte_letters():
+    """GPT-2's letter for each byte."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [b for b in range(256) if b not in printable]
+    return [chr(b) if b in printable else chr(256 + others.index(b)) for b in range(256)]
+
+
+def text(value):
+    raw = value.encode()
+    return struct.pack("<Q", len(raw)) + raw
+
+
+def write_gguf(name, path):
+    m, a = MODELS[name], arch(name)
+    values = []
+
+    def put(key, kind, raw):
+        values.append(text(key) + struct.pack("<I", kind) + raw)
+
+    def uint(key, value):
+        put(key, 4, struct.pack("<I", value))
+
+    def real(key, value):
+        put(key, 6, struct.pack("<f", value))
+
+    put("general.architecture", 8, text(a))
+    put("general.name", 8, text("random " + name))
+    uint(f"{a}.block_count", m["layers"])
+    uint(f"{a}.context_length", CONTEXT)
+    uint(f"{a}.embedding_length", m["hidden"])
+    uint(f"{a}.feed_forward_length", m["ffn"])
+    uint(f"{a}.attention.head_count", m["heads"])
+    uint(f"{a}.attention.head_count_kv", m["kv_heads"])
+    uint(f"{a}.attention.key_length", m["head_dim"])
+    uint(f"{a}.attention.value_length", m["head_dim"])
+    real(f"{a}.attention.layer_norm_rms_epsilon", 1e-6)
+    real(f"{a}.rope.freq_base", m["theta"])
+    if "window" in m:
+        uint(f"{a}.attention.sliding_window", m["window"])
+    if "linear" in m:
+        put(f"{a}.rope.scaling.type", 8, text("linear"))
+        real(f"{a}.rope.scaling.factor", m["linear"])
+    for scale, value in m.get("scales", {}).items():
+        if value is not None:
+            real(f"{a}.attention.scale" if scale == "attention" else f"{a}.{scale}_scale", value)
+    names = byte_letters() + CONTROL
+    put("tokenizer.ggml.model", 8, text("gpt2"))
+    put("tokenizer.ggml.pre", 8, text(m.get("pre", "gpt-2")))
+    put("tokenizer.ggml.tokens", 9, struct.pack("<IQ", 8, len(names)) + b"".join(map(text, names)))
+    put("tokenizer.ggml.token_type", 9, struct.pack("<IQ", 5, len(names)) +
+        struct.pack(f"<{len(names)}i", *[1] * 256, *[3] * len(CONTROL)))
+    put("tokenizer.ggml.merges", 9, struct.pack("<IQ", 8, 0))
+    uint("tokenizer.ggml.bos_token_id", 257)
+    uint("tokenizer.ggml.eos_token_id", 258)
+    put("tokenizer.ggml.add_bos_token", 7, b"\0")
+
+    infos, data = [], bytearray()
+    for key, (shape, numbers) in tensors(name).items():
+        data.extend(bytes(-len(data) % 32))
+        kind = 30 if len(shape) == 2 else 0
+        infos.append(text(key) + struct.pack("<I", len(shape)) +
+                     struct.pack(f"<{len(shape)}Q", *reversed(shape)) +
+                     struct.pack("<IQ", kind, len(data)))
+        raw = struct.pack(f"<{len(numbers)}f", *numbers)
+        if kind == 30:  # the upper halves of floats that are bf16 already
+            upper = bytearray(len(raw) // 2)
+            upper[0::2], upper[1::2] = raw[2::4], raw[3::4]
+            raw = bytes(upper)
+        data.extend(raw)
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(infos), len(values))
+    head += b"".join(values) + b"".join(infos)
+    path.write_bytes(head + bytes(-len(head) % 32) + bytes(data))

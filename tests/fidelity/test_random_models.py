@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+"""Every architecture that the builder takes, against transformers: models of random_models.py are
+built with bf16 weights, run through `axollama perplexity` and held against random_references.json.
+
+    test_random_models.py [-v]
+
+AXOLLAMA_BUILD is the build folder. The bounds are 1.5 times what emulated bf16 costs the same model
+in transformers; the best token must be the same one wherever the reference's best is ahead of its
+second by more than two numbers can move.
+"""
+
+import json
+import math
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+import random_models
+
+BUILD = pathlib.Path(os.environ["AXOLLAMA_BUILD"])
+HERE = pathlib.Path(__file__).resolve().parent
+SLACK = 1.5
+
+
+class RandomModels(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.references = json.loads((HERE / "random_references.json").read_text())
+
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.environment = dict(
+            os.environ, HOME=str(self.folder), AXSIM_STATE=str(self.folder / "card"),
+            AXOLLAMA_RUNTIME_DIR=str(self.folder / "run"), AXSIM_PROFILE="off")
+        (self.folder / "card").mkdir()
+        (self.folder / "run").mkdir(mode=0o700)
+
+    def run_program(self, *words):
+        done = subprocess.run([str(w) for w in words], env=self.environment, timeout=120,
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def dump_of(self, name, weights="bf16"):
+        """[{"id", "logprob", "top"}] of TEXT."""
+        random_models.write_gguf(name, self.folder / "model.gguf")
+        (self.folder / "text").write_text(random_models.TEXT)
+        bundle = self.folder / weights
+        self.run_program(BUILD / "axollama-sim", "build", self.folder / "model.gguf", bundle,
+                         "--weights", weights, "--context", random_models.CONTEXT,
+                         "--prefill-len", 32)
+        self.run_program(BUILD / "axollama", "perplexity", bundle, self.folder / "text",
+                         "--window", random_models.WINDOW, "--dump", self.folder / "dump")
+        with open(self.folder / "dump", encoding="utf-8") as lines:
+            return [json.loads(line) for line in lines]
+
+    def check(self, name, prefix):
+        reference = self.references[name]
+        dump = self.dump_of(name)
+        self.assertEqual([line["id"] for line in dump], [t for t, _, _ in reference["tokens"]])
+        differences, compared = [], 0
+        for ours, (_, logprob, best) in zip(dump, reference["tokens"]):
+            top = dict(ours["top"])
+            differences.append(ours["logprob"] - logprob)
+            differences.extend(top[i] - value for i, value in best if i in top)
+            if best[0][1] - best[1][1] > 2 * SLACK * reference["worst"]:
+                self.assertEqual(ours["top"][0][0], best[0][0])
+                compared += 1
+        rms = math.sqrt(sum(d * d for d in differences) / len(differences))
+        worst = max(abs(d) for d in differences)
+        self.assertGreater(len(differences), 3.9 * len(dump))
+        self.assertGreater(compared, len(dump) / 2)
+        self.assertLess(rms, SLACK * reference["rms"])
+        self.assertLess(worst, SLACK * reference["worst"])
+        names = sorted(p.name for p in (self.folder / "bf16").glob("*.axmodel"))
+        layers = random_models.MODELS[name]["layers"]
+        self.assertEqual(names, sorted([f"{prefix}_post.axmodel"] + [
+            f"{prefix}_p32_l{i}_together.axmodel" for i in range(layers)]))
+
+    def test_llama(self):
+        self.check("llama", "llama")
+
+    def test_llama3(self):
+        self.check("llama3", "llama")
+
+    def test_qwen2(self):
+        self.check("qwen2", "qwen2")
+
+    def test_qwen3(self):
+        self.check("qwen3", "qwen3")
+
+    def test_gemma3(self):
+        self.check("gemma3", "gemma3_text")
+
+    def test_granite(self):
+        self.check("granite", "granite")
+
+    def test_minicpm(self):
+        self.check("minicpm", "minicpm")
+
+
+if __name__ == "__main__":
+    unittest.main()
