@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <cstdio>
+#include <exception>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "runner/bench_main.h"
 #include "runner/perplexity_main.h"
 #include "runner/runner_main.h"
+#include "server/child.h"
 #include "server/serve_main.h"
 #include "warden/warden_main.h"
 
@@ -46,9 +48,7 @@ void PrintHelp(std::FILE* to) {
              "\n`axollama COMMAND --help` explains one; `axollama --version` names this one.\n");
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int Run(int argc, char** argv) {
   const std::string_view word = argc > 1 ? argv[1] : "";
   if (word == "--version" || word == "-v" || word == "version") {
     fmt::print("axollama {}\n", AXOLLAMA_VERSION);
@@ -72,4 +72,20 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "error: no command \"{}\": `axollama --help` lists them\n", word);
   }
   return 2;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  // A socket that got the number of a closed standard stream would take what is printed.
+  axollama::server::KeepStandardDescriptors();
+  const int code = Run(argc, argv);
+  if (std::fflush(stdout) != 0 && code == 0) {
+    std::fputs("error: cannot write to standard output\n", stderr);
+    return 1;
+  }
+  return code;
+} catch (const std::exception& error) {  // fmt throws when it cannot write
+  std::fprintf(stderr, "error: %s\n", error.what());
+  return 1;
 }

@@ -146,7 +146,6 @@ std::string WaitForEnd(int signals, int lifeline) {
 }  // namespace
 
 int ServeMain(int argc, char** argv) {
-  KeepStandardDescriptors();
   // Threads that wait for runners are many and allocate little: few arenas keep the process small.
   mallopt(M_ARENA_MAX, 2);
   log::Init("serve");

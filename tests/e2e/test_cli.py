@@ -147,6 +147,20 @@ class Cli(unittest.TestCase):
             self.assertIn(command, out)
         self.assertEqual(run("--version", env=self.env)[0], 0)
 
+    def test_closed_and_full_standard_streams(self):
+        for command in ("list", "run nope x", "show", "runner --nonsense", "warden --nonsense",
+                        "bench nope", "perplexity nope x", "serve --listen x", "nonsense", ""):
+            for closed in ("<&- >&- 2>&-", "</dev/null >/dev/full 2>/dev/full"):
+                code = subprocess.run(["sh", "-c", f"{PROGRAM} {command} {closed}"],
+                                      env=self.env, timeout=LONG, check=False).returncode
+                self.assertIn(code, (1, 2), f"{command} {closed}")
+        self.assert_all_gone()
+        for command in ("--version", "--help", "list --help"):
+            done = subprocess.run(["sh", "-c", f"{PROGRAM} {command} >/dev/full"], env=self.env,
+                                  stderr=subprocess.PIPE, timeout=LONG, text=True, check=False)
+            self.assertEqual(done.returncode, 1, command)
+            self.assertIn("standard output", done.stderr)
+
     def test_no_card(self):
         config = os.path.join(self.folder, "card.json")
         with open(config, "w", encoding="utf-8") as file:
