@@ -1,6 +1,9 @@
 #include "sim/card/driver.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -27,6 +30,19 @@ uint64_t CardUid(const std::filesystem::path& state_folder, int32_t card_id) {
   auto path = std::filesystem::canonical(state_folder, error);
   if (error) path = state_folder;
   return Fnv1a(path.string() + "/" + std::to_string(card_id));
+}
+
+// Runs in this process only: a forked child has the queues, but not their workers.
+pid_t exit_handler_pid = 0;
+
+void AbandonWorkAtExit() {
+  if (getpid() == exit_handler_pid) Driver::Get().AbandonWork();
+}
+
+void RegisterExitHandler() {
+  if (exit_handler_pid == getpid()) return;
+  if (exit_handler_pid == 0) std::atexit(AbandonWorkAtExit);
+  exit_handler_pid = getpid();
 }
 
 }  // namespace
@@ -63,6 +79,7 @@ axclError Driver::Init(std::string_view argument) {
   cards_ = std::move(cards);
   init_failure_ = AXCL_SUCC;
   inits_ = 1;
+  RegisterExitHandler();
   return AXCL_SUCC;
 }
 
@@ -110,6 +127,7 @@ std::shared_ptr<Context> Driver::MakeContext(const std::shared_ptr<Session>& ses
   context->is_default = is_default;
   context->session = session;
   context->handle = contexts_.Add(context);
+  context->default_stream = AddStream(context, context->default_queue, context->last_stream_id);
   return context;
 }
 
@@ -131,6 +149,13 @@ void Driver::Deactivate(Card* card) {
   const auto session = std::exchange(card->session, nullptr);
   if (session == nullptr) return;
   session->active.store(false);
+  for (const auto& context : contexts_.All()) {
+    if (context->session != session) continue;
+    for (const auto& queue : context->queues) queue->Close();
+  }
+  streams_.RemoveIf(
+      [&session](const Stream& stream) { return stream.context->session == session; });
+  events_.RemoveIf([&session](const Event& event) { return event.session == session; });
   contexts_.RemoveIf([&session](const Context& context) { return context.session == session; });
   session->default_context.reset();  // it refers back to its session
   {
@@ -190,11 +215,17 @@ axclError Driver::CreateContext(int32_t card_id, void** handle) {
 }
 
 axclError Driver::DestroyContext(const void* handle) {
-  const std::lock_guard lock(mutex_);
-  const auto context = contexts_.Find(handle);
-  if (context == nullptr || context->is_default) return AXCL_ERR_CONTEXT_DESTROY;
-  contexts_.Remove(handle);
-  context->alive.store(false);
+  std::vector<std::shared_ptr<WorkQueue>> queues;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto context = contexts_.Find(handle);
+    if (context == nullptr || context->is_default) return AXCL_ERR_CONTEXT_DESTROY;
+    contexts_.Remove(handle);
+    context->alive.store(false);
+    streams_.RemoveIf([&context](const Stream& stream) { return stream.context == context; });
+    queues = context->queues;
+  }
+  for (const auto& queue : queues) queue->Close();
   return AXCL_SUCC;
 }
 

@@ -11,6 +11,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -23,6 +24,8 @@
 #include "sim/card/books.h"
 #include "sim/card/handles.h"
 #include "sim/card/memory.h"
+#include "sim/card/stream.h"
+#include "sim/card/work_queue.h"
 #include "sim/config/config.h"
 
 namespace axsim::card {
@@ -55,7 +58,12 @@ struct Context {
   bool is_default = false;
   std::shared_ptr<Session> session;
   std::atomic<bool> alive{true};
-  std::mutex stream;  // the default stream: held during a synchronous call
+  // The default stream: a synchronous call has its turn in it.
+  const std::shared_ptr<WorkQueue> default_queue = std::make_shared<WorkQueue>();
+  void* default_stream = nullptr;  // its handle
+  // The driver guards the rest.
+  std::vector<std::shared_ptr<WorkQueue>> queues{default_queue};
+  int32_t last_stream_id = 1;
 };
 
 class Driver {
@@ -83,6 +91,31 @@ class Driver {
   // The calling thread's; nullptr: none is bound, or it was destroyed, or its session is over.
   std::shared_ptr<Context> CurrentContext() const;
 
+  // Streams. Whoever has the handle may use one, whatever the thread is bound to; a new one belongs
+  // to the calling thread's context.
+  axclError CreateStream(void** handle);
+  // Waits for its work, or with `force` only for what runs already.
+  axclError DestroyStream(const void* handle, bool force);
+  axclError SynchronizeStream(const void* handle, int32_t timeout_ms);
+  axclError GetDefaultStream(const void* context, void** handle);
+  std::shared_ptr<Stream> FindStream(const void* handle) const { return streams_.Find(handle); }
+  // Queues `work`, which is dropped if the session ends or the card is rebooted first. What becomes
+  // of it is not reported.
+  using Work = std::function<void(Session&, const WorkQueue&)>;
+  static axclError Submit(const Stream& stream, Work work);
+  // Waits for all streams of all cards.
+  void SynchronizeCards();
+
+  // Events need a thread with a device, and are that device's.
+  axclError CreateEvent(void** handle);
+  axclError DestroyEvent(const void* handle);
+  axclError RecordEvent(const void* event, const void* stream);
+  axclError StreamWaitEvent(const void* stream, const void* event, int32_t timeout_ms);
+
+  // For the end of the process: drops queued work, so that none touches memory of the program
+  // while that is torn down.
+  void AbandonWork();
+
  private:
   struct Card {
     config::Card config;
@@ -99,6 +132,13 @@ class Driver {
   void Deactivate(Card* card);
   std::shared_ptr<Context> MakeContext(const std::shared_ptr<Session>& session, bool is_default);
   static void Bind(const std::shared_ptr<Context>& context);
+  void* AddStream(const std::shared_ptr<Context>& context, std::shared_ptr<WorkQueue> queue,
+                  int32_t id);
+  // The event of the calling thread's device and the stream, if both are of one session; else
+  // `code`, or the one that says there is no device.
+  axclError FindEventAndStream(const void* event, const void* stream, axclError code,
+                               std::shared_ptr<Event>* found_event,
+                               std::shared_ptr<Stream>* found_stream) const;
 
   mutable std::mutex mutex_;
   uint32_t inits_ = 0;
@@ -107,6 +147,8 @@ class Driver {
   std::vector<Card> cards_;
   int32_t next_context_id_ = 0;
   Handles<Context> contexts_{0x51};
+  Handles<Stream> streams_{0x54};
+  Handles<Event> events_{0x55};
 };
 
 }  // namespace axsim::card

@@ -1,10 +1,10 @@
 // The card's engine: loaded models, their tensor tables, bindings and executes.
 //
 // Return codes are the vendor's. Model and context ids are numbers that are never used twice in a
-// process. Executes of a process run one at a time, on the calling thread, and take the card's NPU
-// from other processes for their duration.
+// process. Executes of a process run one at a time, on the calling thread (queued ones on their
+// stream's worker), and take the card's NPU from other processes for their duration.
 // Owner: sessions own models; programs own IO infos and IOs, which outlive the model harmlessly.
-// Threads: any, with a current context that the caller resolved and whose stream it holds.
+// Threads: any, with a session that the caller resolved and a turn in one of its streams.
 #pragma once
 
 #include <cstdint>

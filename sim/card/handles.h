@@ -9,6 +9,7 @@
 #include <mutex>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 namespace axsim::card {
 
@@ -39,6 +40,12 @@ class Handles {
     return object;
   }
 
+  std::vector<std::shared_ptr<T>> All() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::shared_ptr<T>> all;
+    for (const auto& entry : objects_) all.push_back(entry.second);
+    return all;
+  }
   template <typename Predicate>
   void RemoveIf(const Predicate& matches) {
     const std::lock_guard lock(mutex_);

@@ -1,10 +1,11 @@
-// One synchronous call through the calling thread's context: holds the context's default stream,
-// so that threads which share a context take turns, as on the vendor's one worker per stream.
+// One synchronous call through the calling thread's context: has its turn in the context's default
+// stream, so that threads which share a context take turns, as on the vendor's one worker per
+// stream.
 // Threads: a local of one function.
 #pragma once
 
 #include <memory>
-#include <mutex>
+#include <utility>
 
 #include "abi/axcl.h"
 #include "sim/card/driver.h"
@@ -19,18 +20,35 @@ class Call {
       code_ = AXCL_ERR_CONTEXT_NOT_BOUND;
       return;
     }
-    stream_ = std::unique_lock(context_->stream);
+    if (!context_->default_queue->Begin()) {  // the context was destroyed meanwhile
+      context_ = nullptr;
+      code_ = AXCL_ERR_CONTEXT_NOT_BOUND;
+      return;
+    }
     if (!session().IsUsable()) code_ = lost;
   }
+  ~Call() {
+    if (context_ != nullptr) context_->default_queue->End();
+  }
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+
   bool ok() const { return code_ == AXCL_SUCC; }
   axclError code() const { return code_; }
   card::Session& session() const { return *context_->session; }
 
  private:
   std::shared_ptr<card::Context> context_;
-  std::unique_lock<std::mutex> stream_;
   axclError code_ = AXCL_SUCC;
 };
+
+// Queues work on a stream that the program named: one that exists no more, or never did, is -1 as
+// in axclrtSynchronizeStream.
+inline axclError Submit(axclrtStream stream, card::Driver::Work work) {
+  if (stream == nullptr) return AXCL_ERR_STREAM_NULL;
+  const auto found = card::Driver::Get().FindStream(stream);
+  return found == nullptr ? -1 : card::Driver::Submit(*found, std::move(work));
+}
 
 inline uint64_t Address(const void* device) {
   return static_cast<uint64_t>(reinterpret_cast<uintptr_t>(device));

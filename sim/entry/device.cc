@@ -4,7 +4,6 @@
 
 #include "abi/axcl.h"
 #include "sim/card/driver.h"
-#include "sim/entry/call.h"
 
 using axsim::card::Driver;
 
@@ -39,10 +38,10 @@ axclError axclrtGetDevice(int32_t* device_id) {
   return AXCL_SUCC;
 }
 
-// Every call so far has returned when its work was done: holding the stream says that the one of
-// another thread has, too.
+// Waits for every card of the process, whatever the thread is bound to, and never fails.
 axclError axclrtSynchronizeDevice(void) {
-  return axsim::entry::Call(AXCL_ERR_DEVICE_NOT_ACTIVE).code();
+  Driver::Get().SynchronizeCards();
+  return AXCL_SUCC;
 }
 
 axclError axclrtGetDeviceProperties(int32_t device_id, axclrtDeviceProperties* properties) {

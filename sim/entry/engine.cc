@@ -237,4 +237,24 @@ axclError axclrtEngineExecute(uint64_t model_id, uint64_t context_id, uint32_t g
   return Engine::Get().Execute(call.session(), model_id, context_id, group, *bindings);
 }
 
+// The bindings are those of this moment, as in the vendor's library, which sends them along: the
+// program may bind anew at once. Without a stream it is queued on the default one.
+axclError axclrtEngineExecuteAsync(uint64_t model_id, uint64_t context_id, uint32_t group,
+                                   axclrtEngineIO io, axclrtStream stream) {
+  if (model_id == 0 || context_id == 0) return AXCL_ERR_ENGINE_ILLEGAL_PARAM;
+  if (io == nullptr) return AXCL_ERR_ENGINE_NULL;
+  const auto bindings = Engine::Get().ios().Find(io);
+  if (bindings == nullptr) return AXCL_ERR_ENGINE_ILLEGAL_PARAM;
+  if (stream == nullptr) {
+    const auto context = axsim::card::Driver::Get().CurrentContext();
+    if (context == nullptr) return AXCL_ERR_CONTEXT_NOT_BOUND;
+    stream = context->default_stream;
+  }
+  return axsim::entry::Submit(
+      stream, [model_id, context_id, group, copy = *bindings](axsim::card::Session& session,
+                                                              const axsim::card::WorkQueue&) {
+        Engine::Get().Execute(session, model_id, context_id, group, copy);
+      });
+}
+
 }  // extern "C"

@@ -161,9 +161,12 @@ class Holder {
     Send(line);
     return Code(static_cast<uint32_t>(std::strtoul(ReadLine().c_str(), nullptr, 16)));
   }
-  void Wait() {
-    waitpid(pid_, nullptr, 0);
+  // The exit code; -1: it was killed.
+  int Wait() {
+    int status = 0;
+    waitpid(pid_, &status, 0);
     pid_ = -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
   void Kill() {
     kill(pid_, SIGKILL);

@@ -10,9 +10,12 @@ namespace {
 
 using axsim::card::IsDeviceAddress;
 using axsim::card::Memory;
+using axsim::card::Session;
+using axsim::card::WorkQueue;
 using axsim::entry::Address;
 using axsim::entry::Call;
 using axsim::entry::Pointer;
+using axsim::entry::Submit;
 
 Call MemoryCall() { return Call(AXCL_ERR_MEMORY_EXECUTE_FAIL); }
 
@@ -39,6 +42,53 @@ axclError CheckBase(void* device, size_t size) {
   const auto block_bytes = call.session().memory.SizeOfBase(Address(device));
   if (!block_bytes) return AXCL_ERR_MEMORY_NOT_DEVICE;
   return size <= *block_bytes ? AXCL_SUCC : AXCL_ERR_MEMORY_EXECUTE_FAIL;
+}
+
+// What the calls do in their turn, now or queued.
+
+axclError Fill(const Session& session, void* device, uint8_t value, size_t count) {
+  Memory::Range range;
+  if (!session.memory.Resolve(Address(device), count, &range)) return AXCL_ERR_MEMORY_NOT_DEVICE;
+  std::memset(range.bytes.data(), value, count);
+  return AXCL_SUCC;
+}
+
+// The vendor's library takes physical host addresses only from its own drivers.
+bool IsSupported(axclrtMemcpyKind kind) {
+  return kind >= AXCL_MEMCPY_HOST_TO_HOST && kind <= AXCL_MEMCPY_DEVICE_TO_DEVICE;
+}
+
+axclError Copy(const Session& session, void* to, const void* from, size_t count,
+               axclrtMemcpyKind kind) {
+  const bool to_device = kind == AXCL_MEMCPY_HOST_TO_DEVICE || kind == AXCL_MEMCPY_DEVICE_TO_DEVICE;
+  const bool from_device =
+      kind == AXCL_MEMCPY_DEVICE_TO_HOST || kind == AXCL_MEMCPY_DEVICE_TO_DEVICE;
+  Memory::Range target;
+  Memory::Range source;
+  const Memory& memory = session.memory;
+  if ((to_device && !memory.Resolve(Address(to), count, &target)) ||
+      (from_device && !memory.Resolve(Address(from), count, &source))) {
+    return AXCL_ERR_MEMORY_NOT_DEVICE;
+  }
+  // A device address in the place of a host one: the DMA has nothing to read.
+  if ((!to_device && IsDeviceAddress(Address(to))) ||
+      (!from_device && IsDeviceAddress(Address(from)))) {
+    return AXCL_ERR_MEMORY_EXECUTE_FAIL;
+  }
+  std::memmove(to_device ? target.bytes.data() : to, from_device ? source.bytes.data() : from,
+               count);
+  return AXCL_SUCC;
+}
+
+axclError Compare(const Session& session, const void* device1, const void* device2, size_t count) {
+  Memory::Range first;
+  Memory::Range second;
+  if (!session.memory.Resolve(Address(device1), count, &first) ||
+      !session.memory.Resolve(Address(device2), count, &second)) {
+    return AXCL_ERR_MEMORY_NOT_DEVICE;
+  }
+  return std::memcmp(first.bytes.data(), second.bytes.data(), count) == 0 ? AXCL_SUCC
+                                                                          : AXCL_ERR_FAIL;
 }
 
 }  // namespace
@@ -82,55 +132,45 @@ axclError axclrtFreeHost(void* host) {
 axclError axclrtMemset(void* device, uint8_t value, size_t count) {
   if (device == nullptr) return AXCL_ERR_MEMORY_NULL;
   const Call call = MemoryCall();
-  if (!call.ok()) return call.code();
-  Memory::Range range;
-  if (!call.session().memory.Resolve(Address(device), count, &range)) {
-    return AXCL_ERR_MEMORY_NOT_DEVICE;
-  }
-  std::memset(range.bytes.data(), value, count);
-  return AXCL_SUCC;
+  return call.ok() ? Fill(call.session(), device, value, count) : call.code();
 }
 
 axclError axclrtMemcpy(void* to, const void* from, size_t count, axclrtMemcpyKind kind) {
   if (to == nullptr || from == nullptr) return AXCL_ERR_MEMORY_NULL;
   const Call call = MemoryCall();
   if (!call.ok()) return call.code();
-  // The vendor's library takes physical host addresses only from its own drivers.
-  if (kind < AXCL_MEMCPY_HOST_TO_HOST || kind > AXCL_MEMCPY_DEVICE_TO_DEVICE) {
-    return AXCL_ERR_UNSUPPORT;
-  }
-  const bool to_device = kind == AXCL_MEMCPY_HOST_TO_DEVICE || kind == AXCL_MEMCPY_DEVICE_TO_DEVICE;
-  const bool from_device =
-      kind == AXCL_MEMCPY_DEVICE_TO_HOST || kind == AXCL_MEMCPY_DEVICE_TO_DEVICE;
-  Memory::Range target;
-  Memory::Range source;
-  const Memory& memory = call.session().memory;
-  if ((to_device && !memory.Resolve(Address(to), count, &target)) ||
-      (from_device && !memory.Resolve(Address(from), count, &source))) {
-    return AXCL_ERR_MEMORY_NOT_DEVICE;
-  }
-  // A device address in the place of a host one: the DMA has nothing to read.
-  if ((!to_device && IsDeviceAddress(Address(to))) ||
-      (!from_device && IsDeviceAddress(Address(from)))) {
-    return AXCL_ERR_MEMORY_EXECUTE_FAIL;
-  }
-  std::memmove(to_device ? target.bytes.data() : to, from_device ? source.bytes.data() : from,
-               count);
-  return AXCL_SUCC;
+  if (!IsSupported(kind)) return AXCL_ERR_UNSUPPORT;
+  return Copy(call.session(), to, from, count, kind);
 }
 
 axclError axclrtMemcmp(const void* device1, const void* device2, size_t count) {
   if (device1 == nullptr || device2 == nullptr) return AXCL_ERR_MEMORY_NULL;
   const Call call = MemoryCall();
-  if (!call.ok()) return call.code();
-  Memory::Range first;
-  Memory::Range second;
-  if (!call.session().memory.Resolve(Address(device1), count, &first) ||
-      !call.session().memory.Resolve(Address(device2), count, &second)) {
-    return AXCL_ERR_MEMORY_NOT_DEVICE;
-  }
-  return std::memcmp(first.bytes.data(), second.bytes.data(), count) == 0 ? AXCL_SUCC
-                                                                          : AXCL_ERR_FAIL;
+  return call.ok() ? Compare(call.session(), device1, device2, count) : call.code();
+}
+
+axclError axclrtMemsetAsync(void* device, uint8_t value, size_t count, axclrtStream stream) {
+  if (device == nullptr) return AXCL_ERR_MEMORY_NULL;
+  return Submit(stream,
+                [=](Session& session, const WorkQueue&) { Fill(session, device, value, count); });
+}
+
+axclError axclrtMemcpyAsync(void* to, const void* from, size_t count, axclrtMemcpyKind kind,
+                            axclrtStream stream) {
+  if (kind == AXCL_MEMCPY_HOST_TO_HOST) return AXCL_ERR_UNSUPPORT;
+  if (to == nullptr || from == nullptr) return AXCL_ERR_MEMORY_NULL;
+  if (!IsSupported(kind)) return AXCL_ERR_UNSUPPORT;
+  return Submit(stream,
+                [=](Session& session, const WorkQueue&) { Copy(session, to, from, count, kind); });
+}
+
+// The vendor's library gives nobody the result either.
+axclError axclrtMemcmpAsync(const void* device1, const void* device2, size_t count,
+                            axclrtStream stream) {
+  if (device1 == nullptr || device2 == nullptr) return AXCL_ERR_MEMORY_NULL;
+  return Submit(stream, [=](Session& session, const WorkQueue&) {
+    Compare(session, device1, device2, count);
+  });
 }
 
 }  // extern "C"

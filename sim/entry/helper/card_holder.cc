@@ -5,6 +5,7 @@
 // Takes MIB of the first card's memory, prints `ready`, and then answers lines on stdin:
 //   touch  fills the memory: prints the code as hexadecimal digits
 //   again  sets the device again and takes the memory anew: the same
+//   exit   queues work, which waits for what never comes, and ends by exit()
 //   leave  ends without freeing anything     free  ends in the vendor's order
 // The end of stdin is a `leave`.
 #include <dlfcn.h>
@@ -14,6 +15,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <vector>
 
 #include "abi/axcl.h"
 
@@ -45,8 +47,13 @@ int main(int argc, char** argv) {
   SYMBOL(axclrtMalloc);
   SYMBOL(axclrtFree);
   SYMBOL(axclrtMemset);
+  SYMBOL(axclrtMemcpyAsync);
+  SYMBOL(axclrtCreateStream);
+  SYMBOL(axclrtCreateEvent);
+  SYMBOL(axclrtStreamWaitEvent);
 
   const size_t bytes = static_cast<size_t>(std::atoll(argv[2])) << 20;
+  static std::vector<char> target(bytes);  // outlives the queued work, as it comes before axclInit
   axclrtDeviceList list{};
   void* memory = nullptr;
   const auto take = [&]() -> axclError {
@@ -69,6 +76,25 @@ int main(int argc, char** argv) {
       axclrtResetDevice(list.devices[0]);
       axclFinalize();
       return 0;
+    }
+    if (std::strcmp(line, "exit\n") == 0) {
+      void* copying = nullptr;
+      void* waiting = nullptr;
+      void* event = nullptr;
+      if (axclrtCreateStream(&copying) != AXCL_SUCC || axclrtCreateStream(&waiting) != AXCL_SUCC ||
+          axclrtCreateEvent(&event) != AXCL_SUCC ||
+          axclrtStreamWaitEvent(waiting, event) != AXCL_SUCC) {
+        return 1;
+      }
+      for (int i = 0; i < 1000; ++i) {
+        for (void* stream : {copying, waiting}) {
+          if (axclrtMemcpyAsync(target.data(), memory, bytes, AXCL_MEMCPY_DEVICE_TO_HOST, stream) !=
+              AXCL_SUCC) {
+            return 1;
+          }
+        }
+      }
+      std::exit(0);
     }
     const bool again = std::strcmp(line, "again\n") == 0;
     const axclError code = again ? take() : axclrtMemset(memory, 1, bytes);

@@ -1,0 +1,101 @@
+#include "sim/card/work_queue.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <chrono>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+namespace axsim::card {
+
+bool WorkQueue::Begin() {
+  std::unique_lock lock(mutex_);
+  if (closed_) return false;
+  const uint64_t ticket = next_ticket_++;
+  changed_.wait(lock, [&] { return closed_ || done_tickets_ == ticket; });
+  return !closed_;
+}
+
+void WorkQueue::End() {
+  const std::lock_guard lock(mutex_);
+  ++done_tickets_;
+  changed_.notify_all();
+}
+
+// The program's signal handlers do not run on the worker.
+bool WorkQueue::StartWorker() {
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  bool started = true;
+  try {
+    std::thread([self = shared_from_this()] { self->RunWorker(); }).detach();
+  } catch (const std::system_error&) {
+    started = false;
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return started;
+}
+
+WorkQueue::Submitted WorkQueue::Submit(Work work) {
+  const std::lock_guard lock(mutex_);
+  if (closed_) return Submitted::kClosed;
+  if (!has_worker_ && !StartWorker()) return Submitted::kNoThread;
+  has_worker_ = true;
+  items_.push_back({next_ticket_++, std::move(work)});
+  return Submitted::kYes;
+}
+
+void WorkQueue::RunWorker() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    // A synchronous call with an earlier ticket may still run.
+    changed_.wait(lock, [this] {
+      return closed_ || items_.empty() || items_.front().ticket == done_tickets_;
+    });
+    if (closed_ || items_.empty()) break;
+    Work work = std::move(items_.front().work);
+    items_.pop_front();
+    lock.unlock();
+    work(*this);
+    work = nullptr;
+    lock.lock();
+    ++done_tickets_;
+    changed_.notify_all();
+  }
+  has_worker_ = false;
+  changed_.notify_all();
+}
+
+WorkQueue::Waited WorkQueue::Drain(int32_t timeout_ms) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
+  std::unique_lock lock(mutex_);
+  const uint64_t target = next_ticket_;
+  const auto settled = [&] { return closed_ || done_tickets_ >= target; };
+  if (timeout_ms < 0) {
+    changed_.wait(lock, settled);
+  } else {
+    changed_.wait_until(lock, deadline, settled);
+  }
+  if (done_tickets_ >= target) return Waited::kDone;
+  return closed_ ? Waited::kClosed : Waited::kTimeout;
+}
+
+void WorkQueue::Close() {
+  std::deque<Item> dropped;
+  std::unique_lock lock(mutex_);
+  closed_ = true;
+  dropped.swap(items_);
+  changed_.notify_all();
+  changed_.wait(lock, [this] { return !has_worker_; });
+}
+
+bool WorkQueue::has_worker() const {
+  const std::lock_guard lock(mutex_);
+  return has_worker_;
+}
+
+}  // namespace axsim::card

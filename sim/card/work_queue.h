@@ -1,0 +1,58 @@
+// The order of the work of one stream: synchronous calls and queued work, first in, first out.
+//
+// A synchronous call takes its turn with Begin and End and runs on the calling thread. Queued work
+// runs on a worker thread that exists only while there is some.
+// Owner: shared by the stream's context, its handle and its worker; Close before letting go.
+// Threads: any. Work must not call into its own queue, except closed().
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+
+namespace axsim::card {
+
+class WorkQueue : public std::enable_shared_from_this<WorkQueue> {
+ public:
+  using Work = std::function<void(const WorkQueue&)>;
+  enum class Submitted { kYes, kClosed, kNoThread };
+  enum class Waited { kDone, kTimeout, kClosed };
+
+  // Waits for everything that came before. False: the queue is closed, and there is no End.
+  bool Begin();
+  void End();
+
+  Submitted Submit(Work work);
+
+  // Waits for everything that came before; a negative timeout is none, 0 only looks.
+  Waited Drain(int32_t timeout_ms);
+
+  // Drops what has not begun and refuses what comes. Returns when the worker is gone, so that no
+  // queued work touches memory any more; a synchronous call that has begun may still run.
+  void Close();
+  bool closed() const { return closed_.load(); }
+
+  bool has_worker() const;
+
+ private:
+  struct Item {
+    uint64_t ticket;
+    Work work;
+  };
+  bool StartWorker();
+  void RunWorker();
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Item> items_;     // by ticket
+  uint64_t next_ticket_ = 0;   // of the next call or item
+  uint64_t done_tickets_ = 0;  // every ticket below is done
+  bool has_worker_ = false;
+  std::atomic<bool> closed_{false};
+};
+
+}  // namespace axsim::card
