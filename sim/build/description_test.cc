@@ -284,10 +284,47 @@ TEST_F(TokenizerOfGguf, KnowsTheOtherPreTokenizers) {
   }
 }
 
-TEST_F(TokenizerOfGguf, RefusesByName) {
+// Cuts of the best piece first; "bc" cannot be made, since "c" is no normal piece.
+TEST_F(TokenizerOfGguf, SentencePieceGetsItsMerges) {
   GgufFile f = TinyLlama();
   f.Text("tokenizer.ggml.model", "llama");
-  EXPECT_THAT(TokenizerRefusal(f), HasSubstr("tokenizer of type \"llama\""));
+  f.Texts("tokenizer.ggml.tokens", {"<unk>", "<s>", "</s>", "a", "b", "ab", "\xe2\x96\x81",
+                                    "\xe2\x96\x81"
+                                    "ab",
+                                    "c"});
+  f.Ints("tokenizer.ggml.token_type", {2, 3, 3, 1, 1, 1, 1, 1, 4});
+  std::string scores = Raw(uint32_t{6}) + Raw(uint64_t{9});
+  for (const float score : {0.f, 0.f, 0.f, -4.f, -5.f, -2.f, -6.f, -1.f, 0.f}) scores += Raw(score);
+  f.Set("tokenizer.ggml.scores", 9, scores);
+  f.values.erase("tokenizer.ggml.add_bos_token");
+  const Gguf gguf = Open(f);
+  const auto files = MakeTokenizer(gguf, kTinyVocab);
+  ASSERT_TRUE(files) << files.error().message;
+  const auto root = json::ParseObject(files->tokenizer_json, "tokenizer.json");
+  ASSERT_TRUE(root) << root.error().message;
+  const json::Value& model = root->at("model");
+  EXPECT_EQ(json::Write(model.at("merges")), "[[\"\xe2\x96\x81\",\"ab\"],[\"a\",\"b\"]]");
+  EXPECT_EQ(model.at("byte_fallback").as_bool(), true);
+  EXPECT_EQ(model.at("unk_token").as_string(), "<unk>");
+  EXPECT_EQ(root->at("normalizer").at("type").as_string(), "Sequence");
+  EXPECT_EQ(root->at("decoder").at("decoders").as_array().size(), 4u);
+  EXPECT_TRUE(root->at("post_processor").is_object());  // <s> comes first
+  f.Bool("tokenizer.ggml.add_space_prefix", false);
+  const Gguf plain = Open(f);
+  const auto gemma = json::ParseObject(MakeTokenizer(plain, kTinyVocab)->tokenizer_json, "t");
+  ASSERT_TRUE(gemma);
+  EXPECT_EQ(gemma->at("normalizer").at("type").as_string(), "Replace");
+  EXPECT_EQ(gemma->at("decoder").at("decoders").as_array().size(), 3u);
+}
+
+TEST_F(TokenizerOfGguf, RefusesByName) {
+  GgufFile f = TinyLlama();
+  f.Text("tokenizer.ggml.model", "t5");
+  EXPECT_THAT(TokenizerRefusal(f), HasSubstr("tokenizer of type \"t5\""));
+  f.Text("tokenizer.ggml.model", "llama");
+  EXPECT_THAT(TokenizerRefusal(f), HasSubstr("\"tokenizer.ggml.scores\""));
+  f.Set("tokenizer.ggml.scores", 9, Raw(uint32_t{6}) + Raw(uint64_t{2}) + Raw(1.0f) + Raw(2.0f));
+  EXPECT_THAT(TokenizerRefusal(f), HasSubstr("2 scores for 9 tokens"));
   f = TinyLlama();
   f.Text("tokenizer.ggml.pre", "deepseek-llm");
   EXPECT_THAT(TokenizerRefusal(f), HasSubstr("pre-tokenizer \"deepseek-llm\""));

@@ -391,4 +391,19 @@ Result<std::vector<int64_t>> Gguf::Ints(std::string_view key) const {
   return numbers;
 }
 
+Result<std::vector<double>> Gguf::Floats(std::string_view key) const {
+  const auto wrong = [&] { return Fail(WrongType(key, "a list of floats").error()); };
+  const GgufValue* found = Find(key);
+  const auto* array = found ? std::get_if<GgufArray>(&found->value) : nullptr;
+  if (!array) return wrong();
+  std::vector<double> numbers;
+  numbers.reserve(array->size());
+  for (const GgufValue& item : *array) {
+    const auto* number = std::get_if<double>(&item.value);
+    if (!number) return wrong();
+    numbers.push_back(*number);
+  }
+  return numbers;
+}
+
 }  // namespace axsim::build

@@ -78,6 +78,7 @@ class Gguf {
   axollama::Result<std::string> Text(std::string_view key, std::string otherwise) const;
   axollama::Result<std::vector<std::string_view>> Texts(std::string_view key) const;
   axollama::Result<std::vector<int64_t>> Ints(std::string_view key) const;
+  axollama::Result<std::vector<double>> Floats(std::string_view key) const;
 
  private:
   friend class GgufParser;

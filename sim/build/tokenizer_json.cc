@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <unordered_map>
+#include <utility>
 
 #include "base/json.h"
+#include "sim/build/sentencepiece.h"
 
 namespace axsim::build {
 namespace {
@@ -55,14 +58,29 @@ constexpr PreTokenizer kPreTokenizers[] = {
 constexpr std::string_view kDecoder =
     R"({"type":"ByteLevel","add_prefix_space":true,"trim_offsets":true,"use_regex":true})";
 
+// SentencePiece writes a space as U+2581, and where a space is put before every text, it is one of
+// those too, which the decoder takes away again.
+constexpr std::string_view kSpaces =
+    R"({"type":"Replace","pattern":{"String":" "},"content":"\u2581"})";
+constexpr std::string_view kPrefixAndSpaces =
+    R"({"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"\u2581"},)"
+    R"({"type":"Replace","pattern":{"String":" "},"content":"\u2581"}]})";
+constexpr std::string_view kPieceDecoder =
+    R"({"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"\u2581"},)"
+    R"("content":" "},{"type":"ByteFallback"},{"type":"Fuse"}]})";
+constexpr std::string_view kPrefixPieceDecoder =
+    R"({"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"\u2581"},)"
+    R"("content":" "},{"type":"ByteFallback"},{"type":"Fuse"},)"
+    R"({"type":"Strip","content":" ","start":1,"stop":0}]})";
+
 // Control tokens that end an answer in whichever model has them, as in llama.cpp.
 constexpr std::string_view kEndTokens[] = {"<|im_end|>", "<|endoftext|>", "<|eot_id|>",
-                                           "<|end_of_text|>"};
+                                           "<|end_of_text|>", "<end_of_turn>"};
 
 struct Vocabulary {
   std::vector<std::string_view> tokens;
   std::vector<int64_t> kinds;
-  std::vector<std::string_view> merges;
+  std::vector<std::string_view> merges;  // of byte-level BPE only
   std::unordered_map<std::string_view, uint32_t> ids;
 };
 
@@ -114,11 +132,13 @@ Status CheckMerges(const Gguf& gguf, const Vocabulary& v) {
   return {};
 }
 
-Result<Vocabulary> ReadVocabulary(const Gguf& gguf, uint32_t vocab) {
+Result<Vocabulary> ReadVocabulary(const Gguf& gguf, uint32_t vocab, bool merges) {
   Vocabulary v;
   AX_ASSIGN_OR_RETURN(v.tokens, gguf.Texts("tokenizer.ggml.tokens"));
   AX_ASSIGN_OR_RETURN(v.kinds, gguf.Ints("tokenizer.ggml.token_type"));
-  AX_ASSIGN_OR_RETURN(v.merges, gguf.Texts("tokenizer.ggml.merges"));
+  if (merges) {
+    AX_ASSIGN_OR_RETURN(v.merges, gguf.Texts("tokenizer.ggml.merges"));
+  }
   if (v.tokens.size() != vocab || v.kinds.size() != vocab) {
     return Bad(gguf, fmt::format("has {} tokens and {} token types for an embedding of {} rows",
                                  v.tokens.size(), v.kinds.size(), vocab));
@@ -131,7 +151,6 @@ Result<Vocabulary> ReadVocabulary(const Gguf& gguf, uint32_t vocab) {
       return Bad(gguf, fmt::format("has token {} twice in its vocabulary", id));
     }
   }
-  AX_RETURN_IF_ERROR(CheckMerges(gguf, v));
   return v;
 }
 
@@ -187,19 +206,23 @@ std::string PostProcessor(const Vocabulary& v, std::optional<uint32_t> before,
                      single, single, special);
 }
 
-// No unk_token, although the GGUF may name one: a byte that the vocabulary lacks is dropped, as
-// llama.cpp and the published tokenizer.json files of these models do it.
-std::string Model(const Vocabulary& v, bool ignore_merges) {
-  std::string out = fmt::format(
-      R"({{"type":"BPE","dropout":null,"unk_token":null,"continuing_subword_prefix":null,)"
-      R"("end_of_word_suffix":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":{},)"
-      R"("vocab":{{)",
-      ignore_merges);
+std::string VocabularyObject(const Vocabulary& v) {
+  std::string out = "{";
   for (size_t id = 0; id < v.tokens.size(); ++id) {
     if (id > 0) out += ',';
     out += fmt::format("{}:{}", Quoted(v.tokens[id]), id);
   }
-  out += "},\"merges\":[";
+  return out + "}";
+}
+
+// Byte-level BPE. No unk_token, although the GGUF may name one: a byte that the vocabulary lacks is
+// dropped, as llama.cpp and the published tokenizer.json files of these models do it.
+std::string Model(const Vocabulary& v, bool ignore_merges) {
+  std::string out = fmt::format(
+      R"({{"type":"BPE","dropout":null,"unk_token":null,"continuing_subword_prefix":null,)"
+      R"("end_of_word_suffix":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":{},)"
+      R"("vocab":{},"merges":[)",
+      ignore_merges, VocabularyObject(v));
   for (size_t i = 0; i < v.merges.size(); ++i) {
     if (i > 0) out += ',';
     out += Quoted(v.merges[i]);
@@ -207,14 +230,55 @@ std::string Model(const Vocabulary& v, bool ignore_merges) {
   return out + "]}";
 }
 
-}  // namespace
-
-Result<TokenizerFiles> MakeTokenizer(const Gguf& gguf, uint32_t vocab) {
-  AX_ASSIGN_OR_RETURN(const std::string model, gguf.Text("tokenizer.ggml.model"));
-  if (model != "gpt2") {
-    return Bad(gguf, fmt::format("has a tokenizer of type \"{}\", which is not built yet: gpt2 is",
-                                 model));
+// SentencePiece: letters that are no piece become the tokens of their bytes.
+Result<std::string> PieceModel(const Gguf& gguf, const Vocabulary& v) {
+  AX_ASSIGN_OR_RETURN(const std::vector<double> scores, gguf.Floats("tokenizer.ggml.scores"));
+  if (scores.size() != v.tokens.size()) {
+    return Bad(gguf, fmt::format("has {} scores for {} tokens", scores.size(), v.tokens.size()));
   }
+  if (std::any_of(scores.begin(), scores.end(), [](double s) { return std::isnan(s); })) {
+    return Bad(gguf, "has a token whose score is no number");
+  }
+  std::vector<uint8_t> normal(v.kinds.size());
+  std::string unknown = "null";
+  for (size_t id = 0; id < normal.size(); ++id) {
+    normal[id] = v.kinds[id] == kNormal;
+    if (v.kinds[id] == kUnknown) unknown = Quoted(v.tokens[id]);
+  }
+  std::string out = fmt::format(
+      R"({{"type":"BPE","dropout":null,"unk_token":{},"continuing_subword_prefix":null,)"
+      R"("end_of_word_suffix":null,"fuse_unk":true,"byte_fallback":true,"ignore_merges":false,)"
+      R"("vocab":{},"merges":[)",
+      unknown, VocabularyObject(v));
+  bool first = true;
+  for (const Merge& merge : MergesOfPieces(v.tokens, normal, scores, v.ids)) {
+    if (!std::exchange(first, false)) out += ',';
+    out += fmt::format("[{},{}]", Quoted(merge.left), Quoted(merge.right));
+  }
+  return out + "]}";
+}
+
+// The parts of tokenizer.json that the kind of tokenizer decides.
+struct Form {
+  std::string_view normalizer, pre_tokenizer, decoder;
+  std::string model;
+};
+
+Result<Form> ByteLevelForm(const Gguf& gguf, const Vocabulary& v, const PreTokenizer& rules) {
+  AX_ASSIGN_OR_RETURN(const bool add_space, gguf.Bool("tokenizer.ggml.add_space_prefix", false));
+  if (add_space) return Bad(gguf, "puts a space before every text, which is not built yet");
+  AX_RETURN_IF_ERROR(CheckMerges(gguf, v));
+  return Form{rules.normalizer, rules.json, kDecoder, Model(v, rules.ignore_merges)};
+}
+
+Result<Form> PieceForm(const Gguf& gguf, const Vocabulary& v) {
+  AX_ASSIGN_OR_RETURN(const bool add_space, gguf.Bool("tokenizer.ggml.add_space_prefix", true));
+  AX_ASSIGN_OR_RETURN(std::string model, PieceModel(gguf, v));
+  return Form{add_space ? kPrefixAndSpaces : kSpaces, "null",
+              add_space ? kPrefixPieceDecoder : kPieceDecoder, std::move(model)};
+}
+
+Result<const PreTokenizer*> FindPreTokenizer(const Gguf& gguf) {
   AX_ASSIGN_OR_RETURN(const std::string pre, gguf.Text("tokenizer.ggml.pre", "default"));
   const auto* rules = std::find_if(std::begin(kPreTokenizers), std::end(kPreTokenizers),
                                    [&](const PreTokenizer& p) { return p.name == pre; });
@@ -223,19 +287,34 @@ Result<TokenizerFiles> MakeTokenizer(const Gguf& gguf, uint32_t vocab) {
                                  "gpt-2, llama-bpe and qwen2 are",
                                  pre));
   }
-  AX_ASSIGN_OR_RETURN(const Vocabulary v, ReadVocabulary(gguf, vocab));
+  return rules;
+}
+
+}  // namespace
+
+Result<TokenizerFiles> MakeTokenizer(const Gguf& gguf, uint32_t vocab) {
+  AX_ASSIGN_OR_RETURN(const std::string model, gguf.Text("tokenizer.ggml.model"));
+  if (model != "gpt2" && model != "llama") {
+    return Bad(gguf, fmt::format("has a tokenizer of type \"{}\", which is not built yet: gpt2 and "
+                                 "llama are",
+                                 model));
+  }
+  const PreTokenizer* rules = nullptr;  // of byte-level BPE; SentencePiece splits nothing
+  if (model == "gpt2") {
+    AX_ASSIGN_OR_RETURN(rules, FindPreTokenizer(gguf));
+  }
+  AX_ASSIGN_OR_RETURN(const Vocabulary v, ReadVocabulary(gguf, vocab, rules != nullptr));
+  AX_ASSIGN_OR_RETURN(const Form form, rules ? ByteLevelForm(gguf, v, *rules) : PieceForm(gguf, v));
   TokenizerFiles files;
   AX_ASSIGN_OR_RETURN(files.bos_id, TokenOf(gguf, v, "bos"));
   AX_ASSIGN_OR_RETURN(const auto eos, TokenOf(gguf, v, "eos"));
   AX_ASSIGN_OR_RETURN(const auto unknown, TokenOf(gguf, v, "unknown"));
   AX_ASSIGN_OR_RETURN(const auto padding, TokenOf(gguf, v, "padding"));
   AX_ASSIGN_OR_RETURN(const bool add_bos,
-                      gguf.Bool("tokenizer.ggml.add_bos_token", rules->add_bos));
+                      gguf.Bool("tokenizer.ggml.add_bos_token", !rules || rules->add_bos));
   AX_ASSIGN_OR_RETURN(const bool add_eos, gguf.Bool("tokenizer.ggml.add_eos_token", false));
-  AX_ASSIGN_OR_RETURN(const bool add_space, gguf.Bool("tokenizer.ggml.add_space_prefix", false));
   AX_ASSIGN_OR_RETURN(files.chat_template, gguf.Text("tokenizer.chat_template", ""));
   if (!IsUtf8(files.chat_template)) return Bad(gguf, "has a chat template that is no UTF-8");
-  if (add_space) return Bad(gguf, "puts a space before every text, which is not built yet");
   if ((add_bos && !files.bos_id) || (add_eos && !eos)) {
     return Bad(gguf, "adds a token to every text, but does not say which");
   }
@@ -257,9 +336,9 @@ Result<TokenizerFiles> MakeTokenizer(const Gguf& gguf, uint32_t vocab) {
   files.tokenizer_json = fmt::format(
       R"({{"version":"1.0","truncation":null,"padding":null,"added_tokens":{},"normalizer":{},)"
       R"("pre_tokenizer":{},"post_processor":{},"decoder":{},"model":{}}})",
-      AddedTokens(v), rules->normalizer, rules->json,
+      AddedTokens(v), form.normalizer, form.pre_tokenizer,
       PostProcessor(v, add_bos ? files.bos_id : std::nullopt, add_eos ? eos : std::nullopt),
-      kDecoder, Model(v, rules->ignore_merges));
+      form.decoder, form.model);
 
   json::Object config;
   config["add_bos_token"] = add_bos;

@@ -1,9 +1,10 @@
 // The tokenizer of a GGUF in Hugging Face's form.
 //
 // Byte-level BPE (`tokenizer.ggml.model` = "gpt2") with the pre-tokenizers smollm, gpt-2, llama-bpe
-// and qwen2; any other is refused by name, since a wrong split gives wrong tokens silently.
-// Sources: the tokenizer.json files of SmolLM2, GPT-2, Llama 3 and Qwen2.5; llama.cpp's
-// llama-vocab. Threads: plain functions.
+// and qwen2, and SentencePiece's BPE ("llama"); any other is refused by name, since a wrong split
+// gives wrong tokens silently.
+// Sources: the tokenizer.json files of SmolLM2, GPT-2, Llama 3, Qwen2.5, Llama 2 and Gemma;
+// llama.cpp's llama-vocab. Threads: plain functions.
 #pragma once
 
 #include <cstdint>
