@@ -31,6 +31,14 @@ std::string Lower(std::string_view text) {
   return out;
 }
 
+// A full name without the host and the namespace that Ollama takes for granted.
+std::string_view WithoutDefaults(std::string_view name) {
+  for (const std::string_view prefix : {"registry.ollama.ai/library/", "library/"}) {
+    if (Lower(name.substr(0, prefix.size())) == prefix) return name.substr(prefix.size());
+  }
+  return name;
+}
+
 // `folder` with its links resolved, if it then still lies below `root` (itself resolved).
 std::optional<fs::path> Inside(const fs::path& root, const fs::path& folder) {
   std::error_code error;
@@ -103,10 +111,11 @@ std::vector<ModelRef> ListModels(const std::vector<fs::path>& roots) {
 }
 
 Result<ModelRef> FindModel(const std::vector<fs::path>& roots, std::string_view name) {
-  const size_t colon = name.find(':');
-  const std::string_view base = name.substr(0, colon);
+  const std::string_view own = WithoutDefaults(name);
+  const size_t colon = own.find(':');
+  const std::string_view base = own.substr(0, colon);
   const std::string_view tag =
-      colon == std::string_view::npos ? std::string_view("latest") : name.substr(colon + 1);
+      colon == std::string_view::npos ? std::string_view("latest") : own.substr(colon + 1);
   if (ValidPart(base) && ValidPart(tag)) {
     const std::string wanted = Lower(base) + ":" + Lower(tag);
     for (ModelRef& model : ListModels(roots)) {

@@ -66,6 +66,20 @@ TEST_F(RootsTest, NoTagMeansLatest) {
   EXPECT_FALSE(FindModel({folder_ / "a"}, "qwen:7b"));
 }
 
+TEST_F(RootsTest, OllamasDefaultHostAndNamespaceMayBeSpelledOut) {
+  const fs::path folder = MakeBundle("a/qwen/7b");
+  for (const char* name : {"library/qwen:7b", "registry.ollama.ai/library/qwen:7b",
+                           "Registry.Ollama.AI/Library/Qwen:7B"}) {
+    const Result<ModelRef> found = FindModel({folder_ / "a"}, name);
+    ASSERT_TRUE(found) << found.error().message;
+    EXPECT_EQ(found->folder, folder);
+  }
+  for (const char* name : {"other/qwen:7b", "registry.ollama.ai/qwen:7b", "library/library/qwen:7b",
+                           "example.com/library/qwen:7b", "library/"}) {
+    EXPECT_FALSE(FindModel({folder_ / "a"}, name)) << name;
+  }
+}
+
 TEST_F(RootsTest, NothingOutsideTheRootIsFound) {
   const fs::path outside = MakeBundle("outside/model");
   fs::create_directories(folder_ / "a/name");
