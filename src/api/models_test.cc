@@ -130,11 +130,11 @@ TEST(Prototype, ReadsAndWrites) {
 TEST(Prototype, HealthIsNullWhereTheDeviceCannotTell) {
   PrototypeHealth h;
   h.status = "loading";
+  h.backend_type = "sim";
   EXPECT_EQ(WritePrototypeHealth(h),
-            R"({"status":"loading","backend_type":null,"model_loaded":false,"model_path":null,)"
+            R"({"status":"loading","backend_type":"sim","model_loaded":false,"model_path":null,)"
             R"("temperature_c":null,"memory_usage_mb":null,"memory_total_mb":null,)"
             R"("npu_utilization_pct":null})");
-  h.backend_type = "sim";
   h.model_loaded = true;
   h.model_path = "/m";
   h.temperature_c = 47.5;

@@ -63,7 +63,7 @@ std::string WritePrototypeReset() { return json::Write(json::Object{{"status", "
 
 std::string WritePrototypeHealth(const PrototypeHealth& h) {
   return json::Write(json::Object{{"status", h.status},
-                                  {"backend_type", OrNull(h.backend_type)},
+                                  {"backend_type", h.backend_type},
                                   {"model_loaded", h.model_loaded},
                                   {"model_path", OrNull(h.model_path)},
                                   {"temperature_c", OrNull(h.temperature_c)},

@@ -37,8 +37,8 @@ std::string WritePrototypeDone(std::string_view done_reason);
 std::string WritePrototypeReset();  // {"status":"reset"}
 
 struct PrototypeHealth {
-  std::string status;                       // ok, loading, recovering or failed
-  std::optional<std::string> backend_type;  // axcl, axengine or sim
+  std::string status;        // ok, loading, recovering or failed
+  std::string backend_type;  // axcl, axengine or sim
   bool model_loaded = false;
   std::optional<std::string> model_path;
   // Null where the device cannot tell.

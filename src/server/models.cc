@@ -224,6 +224,8 @@ Models::Health Models::GetHealth() {
       }
     }
     if (current != nullptr) out.current = Describe(*current, now_ns);
+    // Of a card that cannot be asked: what would be tried.
+    out.backend = DefaultDevice().empty() ? "axcl" : DefaultDevice();
     out.status = recovering ? "recovering" : loading ? "loading" : "ok";
     CardSlot& slot = current != nullptr ? *current->card : CardFor(DefaultDevice());
     card = &slot.card;
@@ -240,11 +242,13 @@ Models::Health Models::GetHealth() {
   }
   // While the card is rebooted or a load has it to itself, the last values have to do.
   out.card = card->LastProperties();
+  if (out.card) out.backend = out.card->backend;
   if (out.status == "recovering" || out.status == "failed") return out;
   if (out.status == "loading" && out.card) return out;
   const auto properties = card->Properties();
   if (properties) {
     out.card = *properties;
+    out.backend = properties->backend;
   } else {
     out.status = "failed";
     out.reason = properties.error().message;

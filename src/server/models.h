@@ -101,6 +101,7 @@ class Models {
   struct Health {
     std::string status;  // ok, loading, recovering or failed
     std::string reason;  // of failed
+    std::string backend;
     std::optional<CardProperties> card;
     std::optional<Loaded> current;
   };

@@ -370,6 +370,14 @@ Status Models::Reset() {
   CardSlot& card = CardFor(DefaultDevice());
   Hold(lock, card);
   card.card.Release();
+  lock.unlock();
+  // A card that is not there is not one that a reboot did not help.
+  const auto there = card.card.Properties();
+  lock.lock();
+  if (!there && there.error().kind == ErrorKind::kUnavailable) {
+    LetGo(card);
+    return Fail(there.error());
+  }
   Status done;
   if (options_.reboot == RebootPolicy::kNever) {
     std::vector<std::shared_ptr<Instance>> all;

@@ -77,8 +77,8 @@ void Routes::Health(const net::Request&, net::Responder& responder) {
   const Models::Health health = models_->GetHealth();
   api::PrototypeHealth out;
   out.status = health.status;
+  out.backend_type = health.backend;
   if (health.card) {
-    out.backend_type = health.card->backend;
     out.temperature_c = health.card->temperature_c;
     out.memory_usage_bytes = health.card->cmm_used_bytes();
     out.memory_total_bytes = health.card->cmm_total_bytes;

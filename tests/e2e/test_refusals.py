@@ -48,6 +48,7 @@ class Cards(unittest.TestCase):
     def test_no_card(self):
         health = self.assert_refused({"cards": []}, 503, "card")
         self.assertEqual((health.status, health.json["status"]), (503, "failed"))
+        self.assertEqual(health.json["backend_type"], "sim")
         self.assertIsNone(health.json["memory_total_mb"])
 
     def test_no_driver(self):
@@ -62,6 +63,9 @@ class Cards(unittest.TestCase):
     def test_a_card_that_appears_is_used(self):
         with Server(card={"cards": []}) as server:
             self.assertEqual(server.generate("Hi").status, 503)
+            reply = server.post("/reset")
+            self.assertEqual(reply.status, 503, reply.text)
+            self.assertIn("0x80300181", reply.error)
             server.configure({"cards": [{"id": 1}]})
             reply = server.generate("Hi", options={"num_predict": 2})
             self.assertEqual(reply.status, 200, reply.text)
