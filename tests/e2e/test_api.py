@@ -112,6 +112,16 @@ class Api(unittest.TestCase):
                  for _ in range(4)}
         self.assertGreater(len(texts), 1)
 
+    def test_extreme_options_are_not_the_cards_fault(self):
+        self.generate()
+        runners = self.server.runners()
+        for options in ({"presence_penalty": 1e38, "frequency_penalty": -1e38},
+                        {"repeat_penalty": 1e-30}, {"repeat_penalty": 3e38, "top_k": 0},
+                        {"temperature": 1e38}, {"temperature": 1e-30, "top_p": -1, "min_p": 9}):
+            self.generate(options={"temperature": 0.8, "seed": 1, "num_predict": 8, **options})
+        self.assertEqual(self.server.runners(), runners)
+        self.assertEqual([line for line in self.server.log if "reboot" in line], [])
+
     def test_stop_string(self):
         whole = self.generate(options={"num_predict": 32})["response"]
         # Spans tokens: from the middle of one word into the next.
