@@ -246,6 +246,15 @@ uint32_t Books::holders() {
   return count;
 }
 
+std::vector<uint32_t> Books::pids() {
+  FileLock lock(*this);
+  std::vector<uint32_t> pids;
+  for (uint32_t i = 0; i < kPlaces; ++i) {
+    if (Counts(i) && IsAlive(i)) pids.push_back(page_->places[i].pid.load());
+  }
+  return pids;
+}
+
 Books::NpuTurn::NpuTurn(Books& books) : books_(books), in_process_(books.npu_mutex_) {
   LockFile(books_.npu_fd_);
   begin_ns_ = axollama::MonotonicNs();

@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <vector>
 
 #include "base/result.h"
 #include "sim/config/config.h"
@@ -51,7 +52,8 @@ class Books {
 
   uint64_t total_bytes() const { return total_bytes_; }
   uint64_t used_bytes();
-  uint32_t holders();  // places with memory or a living holder
+  uint32_t holders();            // places with memory or a living holder
+  std::vector<uint32_t> pids();  // of the living holders
 
   // The NPU, which does one thing at a time: held from construction to destruction. The time in
   // between counts as load.

@@ -120,6 +120,15 @@ axclError Driver::ListCards(std::vector<int32_t>* ids) const {
   return AXCL_SUCC;
 }
 
+bool Driver::ListPids(int32_t card_id, std::vector<uint32_t>* pids) {
+  const std::lock_guard lock(mutex_);
+  axclError code;
+  Card* card = FindCard(card_id, &code);
+  if (card == nullptr) return false;
+  *pids = card->books->pids();
+  return true;
+}
+
 std::shared_ptr<Context> Driver::MakeContext(const std::shared_ptr<Session>& session,
                                              bool is_default) {
   auto context = std::make_shared<Context>();

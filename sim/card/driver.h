@@ -78,6 +78,8 @@ class Driver {
 
   // The cards' ids, ascending.
   axclError ListCards(std::vector<int32_t>* ids) const;
+  // The processes that use a card. False: no such card.
+  bool ListPids(int32_t card_id, std::vector<uint32_t>* pids);
   axclError SetDevice(int32_t card_id);
   axclError ResetDevice(int32_t card_id);
   axclError ReadProperties(int32_t card_id, axclrtDeviceProperties* properties);
