@@ -3,16 +3,16 @@
 
     make_random_references.py
 
-needs torch and transformers (2.15 and 5.24 made the committed file). Each model runs in float32 with
-eager attention, teacher-forced on TEXT in windows of WINDOW tokens, each from an empty cache. For
-every scored token there are the log-probability of that token and the three best of the vocabulary.
+needs torch and transformers (2.15 and 5.24 made the committed file). Each model runs in float32
+with eager attention, teacher-forced on TEXT in windows of WINDOW tokens, each from an empty cache.
+For every scored token there are its log-probability and the three best of the vocabulary.
 
 MiniCPM's code is not part of transformers; its numbers are Granite's with other scales (both scale
 the embedding, each branch and the logits), and so is the model here.
 
-Each model then runs once more with the card's bf16 emulated: embedding, hidden state between layers,
-K (after RoPE), V and logits are rounded. How far that moves the numbers above ("rms", "worst") is
-the scale that the test's bounds are set by.
+Each model then runs once more with the card's bf16 emulated: embedding, hidden state between
+layers, K (after RoPE), V and logits are rounded. How far that moves the numbers above ("rms",
+"worst") is the scale that the test's bounds are set by.
 """
 
 import json
@@ -40,13 +40,14 @@ GEMMA_NAMES = {
 
 def halves(w, heads):
     """GGUF interleaves the pairs of RoPE for these architectures; transformers wants halves."""
-    return w.reshape(heads, w.shape[0] // heads // 2, 2, *w.shape[1:]).swapaxes(1, 2).reshape(w.shape)
+    pairs = w.reshape(heads, w.shape[0] // heads // 2, 2, *w.shape[1:])
+    return pairs.swapaxes(1, 2).reshape(w.shape)
 
 
 def make(name):
     m, a = random_models.MODELS[name], random_models.arch(name)
     common = dict(
-        vocab_size=random_models.VOCAB, hidden_size=m["hidden"], intermediate_size=m["ffn"],
+        vocab_size=random_models.vocab(name), hidden_size=m["hidden"], intermediate_size=m["ffn"],
         num_hidden_layers=m["layers"], num_attention_heads=m["heads"],
         num_key_value_heads=m["kv_heads"], head_dim=m["head_dim"], rms_norm_eps=1e-6,
         max_position_embeddings=random_models.CONTEXT, tie_word_embeddings=not m.get("head"),
@@ -138,9 +139,9 @@ def predictions(model, ids, rounded=lambda logits: logits):
 @torch.no_grad()
 def main():
     torch.set_num_threads(1)
-    ids = random_models.tokens_of(random_models.TEXT)
     out = {}
     for name in random_models.MODELS:
+        ids = random_models.tokens_of(name, random_models.TEXT)
         model, lines, differences = make(name), [], []
         for row, token in predictions(model, ids):
             best, order = torch.sort(row, descending=True, stable=True)

@@ -4,16 +4,21 @@ Plain Python makes the same GGUF file from the same seed everywhere, so that the
 make_random_references.py computed with transformers need no model files beside them.
 
 Matrices are BF16, so a bundle with bf16 weights holds them exactly; their spread is that of a
-trained model's in that logits differ by several units. The tokenizer is byte-level without merges:
-a token is a byte of the text.
+trained model's in that logits differ by several units. The tokenizer is byte-level without merges,
+so that a token is a byte of the text; Gemma's is a small SentencePiece one.
 """
 
 import math
 import random
 import struct
 
-VOCAB = 260  # the bytes, then four control tokens
-CONTROL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|pad|>"]
+CONTROL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|pad|>"]  # after the bytes
+# SentencePiece: control tokens, bytes, then these pieces, the best first. What they lack ("k", "v",
+# capitals) becomes bytes.
+PIECE_CONTROL = ["<pad>", "<eos>", "<bos>", "<unk>"]
+PIECES = ["\u2581t", "he", "in", "er", "\u2581the", "\u2581b", "on", "ing", "an", "\u2581an",
+          "\u2581and", "\u2581o", "en", "\u2581beg", "\u2581to", "in\u2581t", "ed", "red", "p",
+          *"\u2581abcdefghilmnorstuwy.,"]
 CONTEXT = 256
 WINDOW = 96  # tokens a perplexity window
 
@@ -33,7 +38,7 @@ MODELS = {
     "qwen3": dict(hidden=48, heads=4, kv_heads=2, head_dim=24, ffn=96, layers=3, theta=1e6,
                   pre="qwen2", qk_norm=True),
     "gemma3": dict(hidden=48, heads=4, kv_heads=1, head_dim=16, ffn=96, layers=7, theta=1e6,
-                   qk_norm=True, window=20, linear=8.0, embedding=1.5),
+                   qk_norm=True, window=20, linear=8.0, embedding=1.5, pieces=True),
     "granite": dict(hidden=64, heads=4, kv_heads=2, head_dim=16, ffn=96, layers=3, theta=10000.0,
                     scales=dict(embedding=12.0, residual=0.22, attention=0.125, logit=3.0),
                     embedding=0.08),
@@ -43,12 +48,35 @@ MODELS = {
 }
 
 
+def vocab(name):
+    if MODELS[name].get("pieces"):
+        return len(PIECE_CONTROL) + 256 + len(PIECES)
+    return 256 + len(CONTROL)
+
+
 def arch(name):
     return MODELS[name].get("arch", name)
 
 
-def tokens_of(text):
-    return list(text.encode())
+def tokens_of(name, words):
+    """The ids that the program must find, the BOS that the tokenizer adds included."""
+    if not MODELS[name].get("pieces"):
+        return list(words.encode())
+    first = len(PIECE_CONTROL)
+    parts = list(words.replace(" ", "\u2581"))
+    while True:  # join the neighbours that make the best piece, the leftmost of equals
+        best = min((PIECES.index(a + b), i) if a + b in PIECES else (len(PIECES), 0)
+                   for i, (a, b) in enumerate(zip(parts, parts[1:])))
+        if best[0] == len(PIECES):
+            break
+        parts[best[1]:best[1] + 2] = [PIECES[best[0]]]
+    ids = [PIECE_CONTROL.index("<bos>")]
+    for part in parts:
+        if part in PIECES:
+            ids.append(first + 256 + PIECES.index(part))
+        else:
+            ids.extend(first + byte for byte in part.encode())
+    return ids
 
 
 def to_bf16(value):
@@ -89,14 +117,14 @@ def tensors(name):
         out[key] = ([size], [to_bf16(rng.uniform(low, high)) for _ in range(size)])
 
     hidden, q, kv = m["hidden"], m["heads"] * m["head_dim"], m["kv_heads"] * m["head_dim"]
-    # A row of the embedding, once scaled, is no larger than what the layers add, so that these count;
-    # the last norm is such that logits spread by about 3.
+    # A row of the embedding, once scaled, is no larger than what the layers add, so that these
+    # count; the last norm is such that logits spread by about 3.
     embedding = m.get("embedding", 3.0)
     last = 3.0 / embedding * m.get("scales", {}).get("logit", 1.0)
-    matrix("token_embd.weight", VOCAB, hidden, embedding)
+    matrix("token_embd.weight", vocab(name), hidden, embedding)
     vector("output_norm.weight", hidden, 0.5 * last, 1.5 * last)
     if m.get("head"):
-        matrix("output.weight", VOCAB, hidden, 3.0)
+        matrix("output.weight", vocab(name), hidden, 3.0)
     if "llama3" in m:
         out["rope_freqs.weight"] = ([m["head_dim"] // 2], rope_factors(m))
     for i in range(m["layers"]):
@@ -168,16 +196,29 @@ def write_gguf(name, path):
     for scale, value in m.get("scales", {}).items():
         if value is not None:
             real(f"{a}.attention.scale" if scale == "attention" else f"{a}.{scale}_scale", value)
-    names = byte_letters() + CONTROL
-    put("tokenizer.ggml.model", 8, text("gpt2"))
-    put("tokenizer.ggml.pre", 8, text(m.get("pre", "gpt-2")))
+    if m.get("pieces"):
+        names = PIECE_CONTROL + [f"<0x{b:02X}>" for b in range(256)] + PIECES
+        kinds = [3, 3, 3, 2] + [6] * 256 + [1] * len(PIECES)
+        scores = [0.0] * (len(names) - len(PIECES)) + [-float(i) for i in range(len(PIECES))]
+        put("tokenizer.ggml.model", 8, text("llama"))
+        put("tokenizer.ggml.scores", 9, struct.pack("<IQ", 6, len(scores)) +
+            struct.pack(f"<{len(scores)}f", *scores))
+        put("tokenizer.ggml.add_space_prefix", 7, b"\0")
+        put("tokenizer.ggml.add_bos_token", 7, b"\1")
+        uint("tokenizer.ggml.bos_token_id", PIECE_CONTROL.index("<bos>"))
+        uint("tokenizer.ggml.eos_token_id", PIECE_CONTROL.index("<eos>"))
+    else:
+        names = byte_letters() + CONTROL
+        kinds = [1] * 256 + [3] * len(CONTROL)
+        put("tokenizer.ggml.model", 8, text("gpt2"))
+        put("tokenizer.ggml.pre", 8, text(m.get("pre", "gpt-2")))
+        put("tokenizer.ggml.merges", 9, struct.pack("<IQ", 8, 0))
+        put("tokenizer.ggml.add_bos_token", 7, b"\0")
+        uint("tokenizer.ggml.bos_token_id", 257)
+        uint("tokenizer.ggml.eos_token_id", 258)
     put("tokenizer.ggml.tokens", 9, struct.pack("<IQ", 8, len(names)) + b"".join(map(text, names)))
-    put("tokenizer.ggml.token_type", 9, struct.pack("<IQ", 5, len(names)) +
-        struct.pack(f"<{len(names)}i", *[1] * 256, *[3] * len(CONTROL)))
-    put("tokenizer.ggml.merges", 9, struct.pack("<IQ", 8, 0))
-    uint("tokenizer.ggml.bos_token_id", 257)
-    uint("tokenizer.ggml.eos_token_id", 258)
-    put("tokenizer.ggml.add_bos_token", 7, b"\0")
+    put("tokenizer.ggml.token_type", 9, struct.pack("<IQ", 5, len(kinds)) +
+        struct.pack(f"<{len(kinds)}i", *kinds))
 
     infos, data = [], bytearray()
     for key, (shape, numbers) in tensors(name).items():
