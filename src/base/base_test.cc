@@ -45,6 +45,22 @@ TEST(Json, EscapesWhatMustBeEscaped) {
   EXPECT_EQ(json::Write(json::Value("a\"\\\n\t\x01\x1fü")), "\"a\\\"\\\\\\n\\t\\u0001\\u001fü\"");
 }
 
+TEST(Json, WhatItWritesIsUtf8WhateverTheStringsHold) {
+  const auto written = [](std::string_view bytes) { return json::Write(json::Value(bytes)); };
+  const std::string good = "a\x7f\xC2\x80\xED\x9F\xBF\xEE\x80\x80\xF0\x90\x80\x80\xF4\x8F\xBF\xBF";
+  EXPECT_EQ(written(good), "\"" + good + "\"");
+  const std::string mark = "\xEF\xBF\xBD";
+  EXPECT_EQ(written("a\xC3"), "\"a" + mark + "\"");                      // cut
+  EXPECT_EQ(written("\xE2\x82z"), "\"" + mark + mark + "z\"");           // cut in the middle
+  EXPECT_EQ(written("\xC0\x80"), "\"" + mark + mark + "\"");             // overlong
+  EXPECT_EQ(written("\xED\xA0\x80"), "\"" + mark + mark + mark + "\"");  // a surrogate
+  EXPECT_EQ(written("\xF4\x90\x80\x80").size(), 2 + 4 * mark.size());    // above U+10FFFF
+  EXPECT_EQ(written("\xFF\"\xC3\xA9"), "\"" + mark + "\\\"\xC3\xA9\"");
+  json::Object object;
+  object["k\xFF"] = 1;
+  EXPECT_EQ(json::Write(object), "{\"k" + mark + "\":1}");
+}
+
 TEST(Json, KeepsTheOrderOfKeys) {
   const auto value = json::Parse(R"({"z":1,"a":[true,null,"x"],"m":{}})");
   ASSERT_TRUE(value);

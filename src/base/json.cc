@@ -6,6 +6,7 @@
 #include <boost/json/stream_parser.hpp>
 #include <charconv>
 #include <cmath>
+#include <iterator>
 
 namespace axollama::json {
 namespace {
@@ -13,9 +14,37 @@ namespace {
 constexpr size_t kMaxDepth = 64;
 constexpr double kLargestExactInteger = 9007199254740992.0;  // 2^53
 
+constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
+
+// Bytes of the multi-byte character at the start of `text`; 0: it is no UTF-8 (Unicode 15, table
+// 3-7: no overlong forms, no surrogates, nothing above U+10FFFF).
+size_t CharacterBytes(std::string_view text) {
+  const auto byte = [text](size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char lead = byte(0);
+  const size_t size = lead >= 0xC2 && lead <= 0xDF   ? 2
+                      : lead >= 0xE0 && lead <= 0xEF ? 3
+                      : lead >= 0xF0 && lead <= 0xF4 ? 4
+                                                     : 0;
+  if (size == 0 || size > text.size()) return 0;
+  const unsigned char low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
+  const unsigned char high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
+  if (byte(1) < low || byte(1) > high) return 0;
+  for (size_t i = 2; i < size; ++i) {
+    if (byte(i) < 0x80 || byte(i) > 0xBF) return 0;
+  }
+  return size;
+}
+
 void WriteString(std::string_view text, std::string* out) {
   out->push_back('"');
-  for (const char c : text) {
+  for (size_t at = 0; at < text.size(); ++at) {
+    const char c = text[at];
+    if (static_cast<unsigned char>(c) >= 0x80) {
+      const size_t size = CharacterBytes(text.substr(at));
+      out->append(size == 0 ? kReplacement : text.substr(at, size));
+      if (size > 0) at += size - 1;
+      continue;
+    }
     switch (c) {
       case '"':
         out->append("\\\"");

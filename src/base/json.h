@@ -2,7 +2,8 @@
 //
 // Parse accepts strict RFC 8259 text in valid UTF-8, at most 64 levels deep, one value, and keeps
 // the order of object keys. The writer prints whole doubles as Python and Go do (0.8, 5, 1e-7),
-// where Boost.JSON prints 8E-1.
+// where Boost.JSON prints 8E-1. What it writes is valid UTF-8 whatever the strings hold: a file's
+// name or an error's words may be any bytes; those that are no UTF-8 become U+FFFD.
 // Threads: plain functions and values.
 #pragma once
 
