@@ -17,6 +17,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Text of a stranger's file, fit for one line of an error.
+std::string Printable(std::string_view text) {
+  std::string out;
+  for (const char c : text.substr(0, 60)) out += c >= 0x20 && c < 0x7f ? c : '?';
+  return out;
+}
+
 struct FileFacts {
   std::string name;  // relative to the folder
   uint64_t size_bytes = 0;
@@ -54,8 +61,8 @@ Result<std::optional<uint32_t>> ReadModelFiles(const Settings& settings, Bundle*
     if (info.producer != first.producer) {
       return Fail(ErrorKind::kInvalid,
                   fmt::format("{} was made by \"{}\", {} by \"{}\": the folder mixes two models",
-                              path.string(), info.producer, bundle->layers.front().string(),
-                              first.producer));
+                              path.string(), Printable(info.producer),
+                              bundle->layers.front().string(), Printable(first.producer)));
     }
   }
   std::optional<uint32_t> hidden = LastDim(first.inputs, "input");
