@@ -1,6 +1,7 @@
 // From a file on disk to the same bits as from memory.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
