@@ -26,7 +26,7 @@ if [ "$(. /etc/os-release && printf %s "${VERSION_ID:-}")" = 12 ]; then
 fi
 
 packages="g++ cmake ninja-build python3 python3-pip ca-certificates $boost libfmt-dev libspdlog-dev
-  libcli11-dev libexpected-dev libprotozero-dev libedit-dev pkg-config unzip"
+  libcli11-dev libexpected-dev libprotozero-dev unzip"
 [ "$want_tests" = yes ] && packages="$packages libgtest-dev libgmock-dev python3-venv clang-format-19 git"
 
 # The crates need Rust 1.87: a cargo on the PATH that is new enough is used as it is.
