@@ -13,6 +13,9 @@ the embedding, each branch and the logits), and so is the model here.
 Each model then runs once more with the card's bf16 emulated: embedding, hidden state between
 layers, K (after RoPE), V and logits are rounded. How far that moves the numbers above ("rms",
 "worst") is the scale that the test's bounds are set by.
+
+Last, greedy answers ("prompt", "answer"): of many prompts, the one whose answer has the most
+different tokens, each of which is ahead of the second best by more than rounding can move.
 """
 
 import json
@@ -32,6 +35,8 @@ NAMES = {
     "ffn_norm": "post_attention_layernorm", "attn_q_norm": "self_attn.q_norm",
     "attn_k_norm": "self_attn.k_norm",
 }
+ANSWER = 32  # tokens
+AHEAD = 0.15  # several times the rms of what rounding does
 GEMMA_NAMES = {
     "ffn_norm": "pre_feedforward_layernorm", "post_attention_norm": "post_attention_layernorm",
     "post_ffw_norm": "post_feedforward_layernorm",
@@ -136,6 +141,24 @@ def predictions(model, ids, rounded=lambda logits: logits):
         yield from zip(torch.log_softmax(logits.double(), dim=-1), window[1:])
 
 
+def greedy(model, ids):
+    """Prompts are ids with any one token of the vocabulary behind; all are answered at once."""
+    count = model.config.vocab_size
+    prompts = torch.cat([torch.tensor(ids).repeat(count, 1), torch.arange(count)[:, None]], dim=1)
+    out, answers, gaps, cache = model(prompts, use_cache=True), [], [], None
+    for _ in range(ANSWER):
+        best, order = torch.sort(out.logits[:, -1], descending=True, stable=True)
+        answers.append(order[:, 0])
+        gaps.append(best[:, 0] - best[:, 1])
+        cache = out.cache
+        out = model(order[:, :1], cache=cache, use_cache=True)
+    closest = torch.stack(gaps).amin(dim=0)
+    answers = torch.stack(answers)
+    variety = torch.tensor([len(set(answer)) for answer in answers.T.tolist()])
+    chosen = int(torch.where(closest > AHEAD, variety, 0).argmax())
+    return prompts[chosen].tolist(), answers[:, chosen].tolist(), float(closest[chosen])
+
+
 @torch.no_grad()
 def main():
     torch.set_num_threads(1)
@@ -147,19 +170,23 @@ def main():
             best, order = torch.sort(row, descending=True, stable=True)
             lines.append([token, round(float(row[token]), 4),
                           [[int(i), round(float(v), 4)] for i, v in zip(order[:3], best[:3])]])
+        prompt, answer, gap = greedy(model, ids[:40])
         undo = emulate(model)
         for (row, _), (token, logprob, best) in zip(predictions(model, ids, bf16), lines):
             differences.append(float(row[token]) - logprob)
             differences.extend(float(row[i]) - value for i, value in best)
         undo()
         out[name] = {"rms": round(math.sqrt(sum(d * d for d in differences) / len(differences)), 4),
-                     "worst": round(max(abs(d) for d in differences), 4), "tokens": lines}
+                     "worst": round(max(abs(d) for d in differences), 4),
+                     "prompt": prompt, "answer": answer, "tokens": lines}
         ahead = sum(line[2][0][1] - line[2][1][1] for line in lines) / len(lines)
         print(f"{name}: {len(lines)} tokens, best ahead of the second by {ahead:.2f} on average, "
-              f"emulated bf16: rms {out[name]['rms']}, worst {out[name]['worst']}")
+              f"emulated bf16: rms {out[name]['rms']}, worst {out[name]['worst']}, "
+              f"answer {answer} ahead by {gap:.2f}")
     target = pathlib.Path(__file__).resolve().parent / "random_references.json"
     target.write_text("{\n" + ",\n".join(
-        f'{json.dumps(name)}: {{"rms": {one["rms"]}, "worst": {one["worst"]}, "tokens": [\n' +
+        f'{json.dumps(name)}: {{"rms": {one["rms"]}, "worst": {one["worst"]},\n'
+        f'"prompt": {one["prompt"]},\n"answer": {one["answer"]},\n"tokens": [\n' +
         ",\n".join(json.dumps(line, separators=(",", ":")) for line in one["tokens"]) + "]}"
         for name, one in out.items()) + "\n}\n")
 

@@ -6,16 +6,20 @@ built with bf16 weights, run through `axollama perplexity` and held against rand
 
 AXOLLAMA_BUILD is the build folder. The bounds are 1.5 times what emulated bf16 costs the same model
 in transformers; the best token must be the same one wherever the reference's best is ahead of its
-second by more than two numbers can move.
+second by more than two numbers can move. Then the runner answers a prompt greedily, token by token,
+and must give the same tokens.
 """
 
+import http.client
 import json
 import math
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import tempfile
+import time
 import unittest
 
 import random_models
@@ -23,6 +27,47 @@ import random_models
 BUILD = pathlib.Path(os.environ["AXOLLAMA_BUILD"])
 HERE = pathlib.Path(__file__).resolve().parent
 SLACK = 1.5
+
+
+class Runner:
+    """`axollama runner` for one bundle, on a Unix socket."""
+
+    def __init__(self, bundle, path, environment):
+        self.path = str(path)
+        self.process = subprocess.Popen(
+            [BUILD / "axollama", "runner", "--model", bundle, "--socket", path],
+            env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL)
+
+    def __enter__(self):
+        end = time.monotonic() + 120
+        while self.request("GET", "/health")[0] != 200:
+            if self.process.poll() is not None or time.monotonic() > end:
+                raise AssertionError("the runner does not become ready")
+            time.sleep(0.02)
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        try:
+            self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def request(self, method, route, body=None):
+        connection = http.client.HTTPConnection("localhost")
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.settimeout(120)
+        try:
+            connection.sock.connect(self.path)
+            connection.request(method, route, json.dumps(body) if body else None)
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read())
+        except (FileNotFoundError, ConnectionError):
+            return 0, None
+        finally:
+            connection.close()
 
 
 class RandomModels(unittest.TestCase):
@@ -33,9 +78,10 @@ class RandomModels(unittest.TestCase):
     def setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
-        self.environment = dict(
-            os.environ, HOME=str(self.folder), AXSIM_STATE=str(self.folder / "card"),
-            AXOLLAMA_RUNTIME_DIR=str(self.folder / "run"), AXSIM_PROFILE="off")
+        keep = ("PATH", "LANG", "TMPDIR", "ASAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS")
+        self.environment = {name: os.environ[name] for name in keep if name in os.environ}
+        self.environment.update(HOME=str(self.folder), AXSIM_STATE=str(self.folder / "card"),
+                                AXOLLAMA_RUNTIME_DIR=str(self.folder / "run"))
         (self.folder / "card").mkdir()
         (self.folder / "run").mkdir(mode=0o700)
 
@@ -79,6 +125,12 @@ class RandomModels(unittest.TestCase):
         layers = random_models.MODELS[name]["layers"]
         self.assertEqual(names, sorted([f"{prefix}_post.axmodel"] + [
             f"{prefix}_p32_l{i}_together.axmodel" for i in range(layers)]))
+        with Runner(self.folder / "bf16", self.folder / "socket", self.environment) as runner:
+            status, answer = runner.request("POST", "/completion", {
+                "prompt": reference["prompt"], "n_predict": len(reference["answer"]),
+                "temperature": 0, "repeat_penalty": 1.0, "ignore_eos": True})
+        self.assertEqual(status, 200, answer)
+        self.assertEqual(answer["tokens"], reference["answer"])
 
     def test_llama(self):
         self.check("llama", "llama")
