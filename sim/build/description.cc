@@ -30,6 +30,13 @@ WeightRule Matrix(std::string weight, std::string tensor, uint64_t rows, uint64_
   return {std::move(weight), std::move(tensor), rows, cols, order, {}};
 }
 
+// What the card would refuse is refused before hours of work.
+Status CheckProgram(const Gguf& gguf, spec::Program program) {
+  program.context = 1;  // the builder's choice, not the model's
+  const auto read = spec::ParseProgram(spec::WriteProgram(program));
+  return read ? Status() : Bad(gguf, "cannot be run: " + read.error().message);
+}
+
 Status CheckRules(const Gguf& gguf, const FileDescription& file, std::set<std::string>* used) {
   for (const WeightRule& rule : file.rules) {
     if (!rule.values.empty()) continue;
@@ -120,6 +127,10 @@ class Describer {
     AX_ASSIGN_OR_RETURN(p_.head_dim, gguf_.Uint(Key("attention.key_length"), d_.hidden / p_.heads));
     AX_ASSIGN_OR_RETURN(const uint32_t value_dim,
                         gguf_.Uint(Key("attention.value_length"), p_.head_dim));
+    if (p_.head_dim == 0 || p_.head_dim > 4096 || p_.kv_heads == 0 || p_.heads % p_.kv_heads != 0) {
+      return Bad(gguf_, fmt::format("has {} heads of {} values that share {} KV heads", p_.heads,
+                                    p_.head_dim, p_.kv_heads));
+    }
     if (value_dim != p_.head_dim) {
       return Bad(gguf_, fmt::format("has keys of {} and values of {}, which must be equal",
                                     p_.head_dim, value_dim));
@@ -134,6 +145,10 @@ class Describer {
   // worked out, are what rope_factors can say.
   Status Rope() {
     AX_ASSIGN_OR_RETURN(p_.rope_dims, gguf_.Uint(Key("rope.dimension_count"), p_.head_dim));
+    if (p_.rope_dims % 2 != 0 || p_.rope_dims > p_.head_dim) {
+      return Bad(gguf_, fmt::format("turns {} of the {} values of a head by RoPE", p_.rope_dims,
+                                    p_.head_dim));
+    }
     AX_ASSIGN_OR_RETURN(p_.rope_theta, gguf_.Float(Key("rope.freq_base"), 10000.0));
     AX_ASSIGN_OR_RETURN(const std::string kind, gguf_.Text(Key("rope.scaling.type"), "linear"));
     AX_ASSIGN_OR_RETURN(const double old_key, gguf_.Float(Key("rope.scale_linear"), 1.0));
@@ -281,7 +296,11 @@ Result<Description> Describe(const Gguf& gguf) {
   }
   AX_ASSIGN_OR_RETURN(Description d, Describer(gguf, *known).Run());
   std::set<std::string> used = {d.embedding};
-  for (const FileDescription& layer : d.layers) AX_RETURN_IF_ERROR(CheckRules(gguf, layer, &used));
+  for (const FileDescription& layer : d.layers) {
+    AX_RETURN_IF_ERROR(CheckProgram(gguf, layer.program));
+    AX_RETURN_IF_ERROR(CheckRules(gguf, layer, &used));
+  }
+  AX_RETURN_IF_ERROR(CheckProgram(gguf, d.post.program));
   AX_RETURN_IF_ERROR(CheckRules(gguf, d.post, &used));
   for (const auto& [name, tensor] : gguf.tensors()) {
     if (used.find(std::string(name)) == used.end()) {

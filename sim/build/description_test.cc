@@ -207,6 +207,15 @@ TEST_F(DescriptionOfGguf, RefusesByName) {
   f.F32("rope_freqs.weight", {4}, {1, 2, 3, 4});
   EXPECT_THAT(Refusal(f), HasSubstr("scales RoPE by \"linear\", factor 4"));
   f = TinyLlama();
+  f.Uint("llama.rope.dimension_count", 4000000000u);
+  EXPECT_THAT(Refusal(f), HasSubstr("turns 4000000000 of the 8 values of a head"));
+  f = TinyLlama();
+  f.Uint("llama.attention.head_count_kv", 3);
+  EXPECT_THAT(Refusal(f), HasSubstr("4 heads of 8 values that share 3 KV heads"));
+  f = TinyLlama();
+  f.Float("llama.attention.layer_norm_rms_epsilon", -1.0f);
+  EXPECT_THAT(Refusal(f), HasSubstr("cannot be run: program: \"norm_eps\" is -1"));
+  f = TinyLlama();
   f.Set("split.count", 2, Raw(uint16_t{3}));
   EXPECT_THAT(Refusal(f), HasSubstr("one of 3 parts"));
   f = TinyLlama();
