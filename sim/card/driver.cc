@@ -15,8 +15,23 @@ namespace {
 
 constexpr axclError kConfigIllegal = AXCL_CODE(0x06u, 0x03u);
 
-// What the calling thread is bound to. The context may be gone: check `alive`.
-thread_local std::shared_ptr<Context> current_context;
+// What the calling thread is bound to. The context may be gone: check `alive`. The main thread has
+// no destructor for it, since programs call from exit handlers, which run after those.
+thread_local std::shared_ptr<Context>* binding = nullptr;
+
+struct BindingReaper {
+  ~BindingReaper() { delete std::exchange(binding, nullptr); }
+};
+
+std::shared_ptr<Context>& CurrentBinding() {
+  if (binding == nullptr) {
+    binding = new std::shared_ptr<Context>;
+    if (gettid() != getpid()) {
+      [[maybe_unused]] thread_local BindingReaper reaper;
+    }
+  }
+  return *binding;
+}
 
 uint64_t Fnv1a(std::string_view text) {
   uint64_t hash = 0xcbf29ce484222325u;
@@ -90,7 +105,7 @@ axclError Driver::Finalize(bool* last) {
   if (--inits_ > 0) return AXCL_SUCC;
   for (Card& card : cards_) Deactivate(&card);
   cards_.clear();
-  current_context.reset();
+  Bind(nullptr);
   *last = true;
   return AXCL_SUCC;
 }
@@ -140,7 +155,7 @@ std::shared_ptr<Context> Driver::MakeContext(const std::shared_ptr<Session>& ses
   return context;
 }
 
-void Driver::Bind(const std::shared_ptr<Context>& context) { current_context = context; }
+void Driver::Bind(const std::shared_ptr<Context>& context) { CurrentBinding() = context; }
 
 // Makes the card's session if there is none. One that a reboot ended is replaced: whoever calls
 // SetDevice afterwards starts afresh, and the old contexts stay unusable.
@@ -193,7 +208,8 @@ axclError Driver::ResetDevice(int32_t card_id) {
   Card* card = FindCard(card_id, &code);
   if (card == nullptr) return code;
   if (card->session == nullptr) return AXCL_ERR_DEVICE_NOT_ACTIVE;
-  if (current_context != nullptr && current_context->session == card->session) Bind(nullptr);
+  const auto& current = CurrentBinding();
+  if (current != nullptr && current->session == card->session) Bind(nullptr);
   if (card->references > 0) --card->references;
   if (card->references == 0) Deactivate(card);
   return AXCL_SUCC;
@@ -256,11 +272,10 @@ axclError Driver::GetDefaultContext(int32_t card_id, void** handle) {
 }
 
 std::shared_ptr<Context> Driver::CurrentContext() const {
-  if (current_context == nullptr || !current_context->alive.load() ||
-      !current_context->session->active.load()) {
-    return nullptr;
-  }
-  return current_context;
+  const auto& current = CurrentBinding();
+  const bool usable =
+      current != nullptr && current->alive.load() && current->session->active.load();
+  return usable ? current : nullptr;
 }
 
 }  // namespace axsim::card

@@ -115,7 +115,7 @@ class Driver {
   axclError StreamWaitEvent(const void* stream, const void* event, int32_t timeout_ms);
 
   // For the end of the process: drops queued work, so that none touches memory of the program
-  // while that is torn down.
+  // while that is torn down. Calls still work: the program's own exit handlers may clean up.
   void AbandonWork();
 
  private:

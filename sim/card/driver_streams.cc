@@ -142,7 +142,7 @@ axclError Driver::StreamWaitEvent(const void* stream, const void* event, int32_t
   if (code != AXCL_SUCC) return code;
   const axclError submitted =
       Submit(*found_stream, [found_event, timeout_ms](Session& session, const WorkQueue& queue) {
-        found_event->Wait(timeout_ms, [&] { return queue.closed() || !session.IsUsable(); });
+        found_event->Wait(timeout_ms, [&] { return queue.stopping() || !session.IsUsable(); });
       });
   return submitted == AXCL_SUCC ? AXCL_SUCC : AXCL_ERR_EVENT_WAIT;
 }
@@ -155,7 +155,7 @@ void Driver::AbandonWork() {
       queues.insert(queues.end(), context->queues.begin(), context->queues.end());
     }
   }
-  for (const auto& queue : queues) queue->Close();
+  for (const auto& queue : queues) queue->Drop();
 }
 
 }  // namespace axsim::card

@@ -59,10 +59,12 @@ void WorkQueue::RunWorker() {
     if (closed_ || items_.empty()) break;
     Work work = std::move(items_.front().work);
     items_.pop_front();
+    working_ = true;
     lock.unlock();
-    work(*this);
+    if (work != nullptr) work(*this);
     work = nullptr;
     lock.lock();
+    working_ = false;
     ++done_tickets_;
     changed_.notify_all();
   }
@@ -91,6 +93,15 @@ void WorkQueue::Close() {
   dropped.swap(items_);
   changed_.notify_all();
   changed_.wait(lock, [this] { return !has_worker_; });
+}
+
+void WorkQueue::Drop() {
+  std::deque<Work> dropped;
+  std::unique_lock lock(mutex_);
+  dropping_ = true;
+  for (Item& item : items_) dropped.push_back(std::exchange(item.work, nullptr));
+  changed_.wait(lock, [this] { return !working_; });
+  dropping_ = false;
 }
 
 bool WorkQueue::has_worker() const {

@@ -3,7 +3,7 @@
 // A synchronous call takes its turn with Begin and End and runs on the calling thread. Queued work
 // runs on a worker thread that exists only while there is some.
 // Owner: shared by the stream's context, its handle and its worker; Close before letting go.
-// Threads: any. Work must not call into its own queue, except closed().
+// Threads: any. Work must not call into its own queue, except stopping().
 #pragma once
 
 #include <atomic>
@@ -34,14 +34,17 @@ class WorkQueue : public std::enable_shared_from_this<WorkQueue> {
   // Drops what has not begun and refuses what comes. Returns when the worker is gone, so that no
   // queued work touches memory any more; a synchronous call that has begun may still run.
   void Close();
-  bool closed() const { return closed_.load(); }
+  // Drops what has not begun and waits for what runs; the queue goes on.
+  void Drop();
+  // Work that waits for something gives up then: the queue is being closed or emptied.
+  bool stopping() const { return closed_.load() || dropping_.load(); }
 
   bool has_worker() const;
 
  private:
   struct Item {
     uint64_t ticket;
-    Work work;
+    Work work;  // empty: dropped
   };
   bool StartWorker();
   void RunWorker();
@@ -52,7 +55,9 @@ class WorkQueue : public std::enable_shared_from_this<WorkQueue> {
   uint64_t next_ticket_ = 0;   // of the next call or item
   uint64_t done_tickets_ = 0;  // every ticket below is done
   bool has_worker_ = false;
+  bool working_ = false;  // the worker is inside of some work
   std::atomic<bool> closed_{false};
+  std::atomic<bool> dropping_{false};
 };
 
 }  // namespace axsim::card

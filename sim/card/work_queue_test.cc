@@ -106,7 +106,7 @@ TEST(WorkQueueTest, CloseDropsWhatHasNotBegun) {
   auto call = std::async(std::launch::async, [&] { return queue->Begin(); });
   auto closed = std::async(std::launch::async, [&] { queue->Close(); });
   // It waits for what runs.
-  while (!queue->closed()) std::this_thread::yield();
+  while (!queue->stopping()) std::this_thread::yield();
   EXPECT_EQ(drained.get(), Waited::kClosed);
   EXPECT_FALSE(call.get());
   EXPECT_TRUE(queue->has_worker());
@@ -128,6 +128,31 @@ TEST(WorkQueueTest, CloseDoesNotWaitForASynchronousCall) {
   queue->End();
   EXPECT_FALSE(queue->has_worker());
   EXPECT_FALSE(ran);
+}
+
+TEST(WorkQueueTest, DropEmptiesAndGoesOn) {
+  const auto queue = std::make_shared<WorkQueue>();
+  Gate gate;
+  std::vector<int> ran;
+  ASSERT_EQ(queue->Submit(gate.work()), Submitted::kYes);
+  ASSERT_EQ(queue->Submit([&](const WorkQueue&) { ran.push_back(1); }), Submitted::kYes);
+  gate.AwaitEntry();
+  auto drained = std::async(std::launch::async, [&] { return queue->Drain(-1); });
+  auto dropped = std::async(std::launch::async, [&] { queue->Drop(); });
+  while (!queue->stopping()) std::this_thread::yield();
+  gate.Release();
+  dropped.get();
+  EXPECT_EQ(drained.get(), Waited::kDone);
+  EXPECT_FALSE(queue->stopping());
+  ASSERT_EQ(queue->Submit([&](const WorkQueue&) { ran.push_back(2); }), Submitted::kYes);
+  ASSERT_TRUE(queue->Begin());
+  EXPECT_EQ(ran, std::vector<int>{2});
+  // What waits for a synchronous call is dropped without waiting for that.
+  ASSERT_EQ(queue->Submit([&](const WorkQueue&) { ran.push_back(3); }), Submitted::kYes);
+  queue->Drop();
+  queue->End();
+  EXPECT_EQ(queue->Drain(-1), Waited::kDone);
+  EXPECT_EQ(ran, std::vector<int>{2});
 }
 
 TEST(WorkQueueTest, WorkMayHoldTheLastReferences) {

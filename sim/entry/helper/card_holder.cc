@@ -5,7 +5,9 @@
 // Takes MIB of the first card's memory, prints `ready`, and then answers lines on stdin:
 //   touch  fills the memory: prints the code as hexadecimal digits
 //   again  sets the device again and takes the memory anew: the same
-//   exit   queues work, which waits for what never comes, and ends by exit()
+//   exit   queues work, some of which waits for what never comes, and ends by exit(); a handler
+//   that
+//          is older than the library's then frees everything
 //   leave  ends without freeing anything     free  ends in the vendor's order
 // The end of stdin is a `leave`.
 #include <dlfcn.h>
@@ -15,6 +17,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <vector>
 
 #include "abi/axcl.h"
@@ -29,6 +32,12 @@ Function Symbol(void* library, const char* name) {
     std::exit(1);
   }
   return function;
+}
+
+std::function<bool()> clean_up;
+
+void CleanUpAtExit() {
+  if (clean_up != nullptr && !clean_up()) _exit(3);
 }
 
 }  // namespace
@@ -52,6 +61,7 @@ int main(int argc, char** argv) {
   SYMBOL(axclrtCreateEvent);
   SYMBOL(axclrtStreamWaitEvent);
 
+  std::atexit(CleanUpAtExit);
   const size_t bytes = static_cast<size_t>(std::atoll(argv[2])) << 20;
   static std::vector<char> target(bytes);  // outlives the queued work, as it comes before axclInit
   axclrtDeviceList list{};
@@ -81,6 +91,7 @@ int main(int argc, char** argv) {
       void* copying = nullptr;
       void* waiting = nullptr;
       void* event = nullptr;
+      const int32_t device = list.devices[0];
       if (axclrtCreateStream(&copying) != AXCL_SUCC || axclrtCreateStream(&waiting) != AXCL_SUCC ||
           axclrtCreateEvent(&event) != AXCL_SUCC ||
           axclrtStreamWaitEvent(waiting, event) != AXCL_SUCC) {
@@ -94,6 +105,10 @@ int main(int argc, char** argv) {
           }
         }
       }
+      clean_up = [=] {
+        return axclrtFree(memory) == AXCL_SUCC && axclrtResetDevice(device) == AXCL_SUCC &&
+               axclFinalize() == AXCL_SUCC;
+      };
       std::exit(0);
     }
     const bool again = std::strcmp(line, "again\n") == 0;
