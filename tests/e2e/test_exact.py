@@ -1,5 +1,6 @@
 """The same prompt and seed give the same text, whatever else differs; and what a token costs."""
 import json
+import os
 import tempfile
 import unittest
 
@@ -58,6 +59,13 @@ class Exact(unittest.TestCase):
             self.assertNotEqual(text(seed=-1), text(seed=-1))
 
 
+BENCH_KEYS = ["model", "device", "profile", "threads", "prompt_tokens", "generated_tokens",
+              "load_ms", "ttft_ms", "prefill_tokens_per_s", "decode_tokens_per_s",
+              "host_cpu_ms_per_token", "device_busy_share", "device_calls_per_token",
+              "bytes_up_per_token", "bytes_down_per_token", "allocations_per_token",
+              "runner_rss_bytes", "cmm_bytes"]
+
+
 class Costs(unittest.TestCase):
     """Counts of bench: exact, so asserted."""
 
@@ -68,6 +76,7 @@ class Costs(unittest.TestCase):
                                     "--generate", "32", "--runs", "1", env=env)
         self.assertEqual(code, 0, errors)
         bench = json.loads(out)
+        self.assertEqual(list(bench), BENCH_KEYS)
         self.assertEqual(bench["model"], MODEL)
         self.assertEqual((bench["device"], bench["profile"]), ("sim", "off"))
         self.assertEqual((bench["prompt_tokens"], bench["generated_tokens"]), (160, 32))
@@ -77,10 +86,26 @@ class Costs(unittest.TestCase):
         self.assertLess(bench["bytes_up_per_token"], 2 * 576 + 2 * 2048 + 256)
         # Down: the logits.
         self.assertLess(bench["bytes_down_per_token"], 2 * 49152 + 256)
-        for key in ("load_ms", "ttft_ms", "prefill_tokens_per_s", "decode_tokens_per_s",
-                    "host_cpu_ms_per_token", "device_busy_share", "runner_rss_bytes", "cmm_bytes",
-                    "threads"):
-            self.assertGreater(bench[key], 0, key)
+        for key in BENCH_KEYS[3:]:
+            if key != "allocations_per_token":
+                self.assertGreater(bench[key], 0, key)
+
+    def test_a_failure_is_one_line(self):
+        """Also where the simulated card has something to say, and while threads are tried."""
+        with tempfile.TemporaryDirectory(prefix="axbench") as folder:
+            env = {**clean_environment(folder), "AXOLLAMA_MODELS": MODELS}
+            for card, words in (({"init_error": "0x8030010B"}, "0x8030010B"),
+                                ({"cards": []}, "0x80300181"),
+                                ({"cards": [{"cmm_mib": 64}]}, "does not fit"),
+                                ({"nonsense": 1}, "AXSIM_CONFIG")):
+                env["AXSIM_CONFIG"] = os.path.join(folder, "card.json")
+                with open(env["AXSIM_CONFIG"], "w", encoding="utf-8") as file:
+                    json.dump(card, file)
+                for command in (("bench", MODEL), ("perplexity", MODEL, __file__)):
+                    code, out, errors = run(*command, env=env)
+                    self.assertEqual((code, out), (1, ""), errors)
+                    self.assertRegex(errors, r"\Aerror: [^\n]+\n\Z")
+                    self.assertIn(words, errors)
 
     def test_memory_of_the_processes(self):
         with Server() as server:
