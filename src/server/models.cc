@@ -370,6 +370,8 @@ void Models::WatchOnce(Lock&) {
     instance->cancelled = true;
     instance->cancelled_ns = now_ns;
     if (instance->busy) instance->busy->Cancel(StopReason::kStalled);
+    // It never took the request to the device: what hangs is the runner, and no cancelling helps.
+    if (!runner_busy) BeginEnd(instance, true);
   }
 }
 

@@ -99,6 +99,14 @@ class Recovery(unittest.TestCase):
             self.assertNotIn(runner, server.runners())
             self.assertIn("killing it", server.log_text())
 
+    def test_a_runner_that_hangs_before_it_takes_the_request(self):
+        with Server(env={"AXOLLAMA_STALL_TIMEOUT": "3"}) as server:
+            self.assert_served(server)
+            runner, = server.runners()
+            os.kill(runner, signal.SIGSTOP)
+            self.assert_served(server)  # nothing was sent: it is run again, by another runner
+            self.assertNotIn(runner, server.runners())
+
     def test_reboots_may_be_forbidden(self):
         with Server(env={"AXOLLAMA_REBOOT": "never"}) as server:
             self.assert_served(server)
