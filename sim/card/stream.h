@@ -1,4 +1,4 @@
-// Streams and events as programs see them.
+// Streams and events as programs see them. Threads: any; a Stream is never changed.
 #pragma once
 
 #include <chrono>

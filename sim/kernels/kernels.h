@@ -5,9 +5,9 @@
 //  - s8 matrices: activations are int16 codes with one scale per block of kBlockCols columns. A
 //    block's products are summed in int32, exactly (32767 * 128 * 512 < 2^31), and then
 //    acc += float(sum) * scale, block by block, starting from 0; y = acc * weight scale of the row.
-//  - float sums (bf16 matrices, norms, q.k, the softmax's sum) go to kLanes lanes, element i to
-//  lane
-//    i % kLanes, with fused multiply-adds in ascending i, and then
+//  - float sums (bf16 matrices, norms, q.k, the softmax's sum) go to kLanes lanes, element i
+//    to lane i % kLanes,
+//    with fused multiply-adds in ascending i, and then
 //    ((l0+l1)+(l2+l3))+((l4+l5)+(l6+l7)).
 //  - the mix of V rows is one fused multiply-add per row, in ascending order.
 //  - exp is the polynomial of scalar/math.h.

@@ -1,4 +1,4 @@
-// From a description to a model that runs. Model::Load is this after container::Read.
+// From a description to a model that runs: Model::Load after container::Read. Threads: any.
 #pragma once
 
 #include <memory>

@@ -2,7 +2,7 @@
 //
 // Masked rows are skipped before any arithmetic, so that the number of a position among the visible
 // ones, not its row, decides where it enters each sum: the same position lies at another row in
-// each shape group.
+// each shape group. Threads: plain functions.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-// One decoder layer: the graph that a Program of kind kLayer describes.
+// One decoder layer: the graph that a Program of kind kLayer describes. Threads: see model.h.
 #pragma once
 
 #include <memory>

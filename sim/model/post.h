@@ -1,4 +1,4 @@
-// The post model: final norm and head, bf16 logits.
+// The post model: final norm and head, bf16 logits. Threads: see model.h.
 #pragma once
 
 #include <vector>

@@ -1,4 +1,4 @@
-// The tensors of a group, found by name, and the check of what a caller binds to them.
+// The tensors of a group, found by name, and the check of what is bound to them. Threads: any.
 #pragma once
 
 #include <cstddef>

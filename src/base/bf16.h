@@ -1,4 +1,4 @@
-// bfloat16 as the device and the embedding tables store it: the upper half of an IEEE float.
+// bfloat16 as device and embedding tables store it: the upper half of a float. Threads: any.
 #pragma once
 
 #include <bit>

@@ -1,4 +1,4 @@
-// Time as numbers: the monotonic clock for durations, the wall clock for what people read.
+// Time as numbers: the monotonic clock for durations, the wall clock for people. Threads: any.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Environment variables and the places of design 3. An empty variable counts as unset.
+// Environment variables and the places of design 3. An empty variable is unset. Threads: any.
 #pragma once
 
 #include <filesystem>

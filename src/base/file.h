@@ -1,4 +1,4 @@
-// Files: memory-mapped reads, whole reads and atomic writes.
+// Files: memory-mapped reads, whole reads and atomic writes. Threads: any.
 #pragma once
 
 #include <cstddef>

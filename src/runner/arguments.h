@@ -1,4 +1,4 @@
-// The command lines of this room's programs: how they are parsed, and how they say what is wrong.
+// The command lines of this room's programs: parsing, and saying what is wrong. Threads: main's.
 #pragma once
 
 #include <CLI/CLI.hpp>

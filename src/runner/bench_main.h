@@ -1,4 +1,4 @@
-// `axollama bench MODEL`: speeds and counts of a model on the engine itself (design 10).
+// `axollama bench MODEL`: speeds and counts on the engine itself (design 10). Threads: main's.
 #pragma once
 
 namespace axollama::runner {

@@ -1,4 +1,4 @@
-// `axollama perplexity MODEL FILE`: how well a model predicts a text (design 10).
+// `axollama perplexity MODEL FILE`: how well a model predicts a text (design 10). Threads: main's.
 #pragma once
 
 namespace axollama::runner {

@@ -1,5 +1,5 @@
 // Device over AXCL: an AX650N / AX8850 card behind the vendor's libaxcl_rt.so, or the simulated
-// card behind ours.
+// card behind ours. Threads: as device.h says.
 #pragma once
 
 #include <cstdint>
