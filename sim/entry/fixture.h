@@ -133,6 +133,14 @@ class Holder {
     int to_child[2];
     int from_child[2];
     if (pipe2(to_child, O_CLOEXEC) != 0 || pipe2(from_child, O_CLOEXEC) != 0) abort();
+    // Where a standard stream is closed a pipe gets its number, and dup2 would leave it to be
+    // closed by exec.
+    for (int* const end : {&to_child[0], &to_child[1], &from_child[0], &from_child[1]}) {
+      if (*end > STDERR_FILENO) continue;
+      const int higher = fcntl(*end, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+      close(*end);
+      *end = higher;
+    }
     pid_ = fork();
     if (pid_ == 0) {
       dup2(to_child[0], 0);

@@ -76,7 +76,8 @@ TEST(Child, AProgramThatIsNotThereIsAnError) {
 
 TEST(Child, GetsItsPipesAndNothingElse) {
   // A descriptor without close-on-exec, as Asio's sockets are.
-  const Fd stray(open("/dev/null", O_RDONLY));
+  const Fd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  const Fd stray(fcntl(null.get(), F_DUPFD, 3));  // standard input may be closed
   ASSERT_GE(stray.get(), 3);
   auto in = Pipe::Make();
   auto out = Pipe::Make();
