@@ -14,6 +14,8 @@
 #include <cerrno>
 #include <system_error>
 
+#include "base/log.h"
+
 namespace axollama::server {
 namespace {
 
@@ -233,9 +235,13 @@ void Child::TakeWords(State* state, std::string* buffer, bool last) {
       buffer->insert(end, 1, '\n');
     }
     const std::string line = buffer->substr(0, end);
-    [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, buffer->data(), end + 1);
+    const bool failure = line.rfind("error:", 0) == 0;
+    // Whoever asked is told of a failure; beside a log that is quiet it would be said twice.
+    if (!failure || log::Enabled(log::Level::kInfo)) {
+      [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, buffer->data(), end + 1);
+    }
     buffer->erase(0, end + 1);
-    if (line.rfind("error:", 0) == 0) {
+    if (failure) {
       const size_t text = line.find_first_not_of(' ', 6);
       std::lock_guard lock(state->mutex);
       state->last_error = text == std::string::npos ? "" : line.substr(text);

@@ -2,7 +2,8 @@
 //
 // A child gets standard input, output and error and the descriptors named in its options, nothing
 // else. It runs in a process group of its own, so that Ctrl-C reaches only the supervisor, which
-// then ends its children in order. Its standard error is passed on line by line.
+// then ends its children in order. Its standard error is passed on line by line
+// (lines that begin with "error:" only if the log is at info or more: last_error has them).
 // Owner: the holder; the destructor kills and reaps. Threads: any, except construction and
 // destruction. One thread of its own per child reads its words and waits for its end; of a child
 // that cannot be killed it is left behind.

@@ -161,12 +161,15 @@ class Cli(unittest.TestCase):
             self.assertEqual(done.returncode, 1, command)
             self.assertIn("standard output", done.stderr)
 
-    def test_no_card(self):
+    def test_troubles_of_the_card_are_one_line(self):
         config = os.path.join(self.folder, "card.json")
-        with open(config, "w", encoding="utf-8") as file:
-            json.dump({"cards": []}, file)
         self.env["AXSIM_CONFIG"] = config
-        self.assert_fails(run("run", MODEL, "--own-server", "x", env=self.env), 1, "0x80300181")
+        for settings, words in (({"cards": []}, ["0x80300181"]),
+                                ({"init_error": "0x8030010B"}, ["0x8030010B", "driver"]),
+                                ({"cards": [{"id": 1, "cmm_mib": 100}]}, ["does not fit", "CMM"])):
+            with open(config, "w", encoding="utf-8") as file:
+                json.dump(settings, file)
+            self.assert_fails(run("run", MODEL, "--own-server", "x", env=self.env), 1, *words)
         self.assert_all_gone()
 
 
