@@ -84,6 +84,10 @@ Error NoLibrary(Backend backend, const std::string& reasons) {
                       reasons)};
 }
 
+Result<std::unique_ptr<Queue>> Device::CreateQueue() {
+  return Fail(ErrorKind::kUnavailable, fmt::format("{} cannot queue work", library()));
+}
+
 Result<std::unique_ptr<Device>> Device::Open(const Options& options) {
   // With a library of the user's choice the backend is known only once it is open.
   // `simulator_bundle` false says nothing: the warden opens cards without any bundle.

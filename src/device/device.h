@@ -7,6 +7,7 @@
 // Open may be called from any.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -90,6 +91,24 @@ class LoadedModel {
   virtual Status Execute(uint32_t group, Io& io) = 0;
 };
 
+// Work that the device does in the order of the calls while the host goes on: one explicit stream.
+// A call that succeeds promises only that the work was queued; work that fails later may be silent,
+// so whoever reads a result checks that it was made. Host memory of a copy stays as it is, and
+// everything named stays alive, until a Wait succeeded.
+// Threads: the device's. Must be gone before anything it was given, and before its Device.
+class Queue {
+ public:
+  virtual ~Queue() = default;  // waits for what is queued, unless a Wait has failed
+  virtual Status CopyUp(Address to, std::span<const std::byte> from) = 0;
+  virtual Status CopyDown(std::span<std::byte> to, Address from) = 0;
+  virtual Status CopyOnDevice(Address to, Address from, uint64_t size_bytes) = 0;
+  virtual Status Fill(Address address, uint8_t value, uint64_t size_bytes) = 0;
+  // Takes the bindings of this moment. kUnavailable: the library has the function and refuses it.
+  virtual Status Execute(LoadedModel& model, uint32_t group, Io& io) = 0;
+  // Until everything queued is done. kTimeout: it still runs, and may write to host memory.
+  virtual Status Wait(std::chrono::milliseconds limit) = 0;
+};
+
 class Device {
  public:
   struct Options {
@@ -108,6 +127,8 @@ class Device {
 
   virtual Backend backend() const = 0;           // kSim whenever the library is ours
   virtual std::string_view library() const = 0;  // path of the library
+  // What the library calls itself, "" when it does not say. A key for what was found out about it.
+  virtual std::string_view library_version() const { return {}; }
   virtual const Card& card() const = 0;
   // Cards in the library's order.
   virtual Result<std::vector<Card>> ListCards() = 0;
@@ -130,6 +151,9 @@ class Device {
   virtual Status CopyOnDevice(Address to, Address from, uint64_t size_bytes) = 0;
 
   virtual Result<std::unique_ptr<LoadedModel>> Load(const std::filesystem::path& file) = 0;
+
+  // An optional feature: kUnavailable where the library has no such functions.
+  virtual Result<std::unique_ptr<Queue>> CreateQueue();
 };
 
 }  // namespace axollama::device

@@ -31,8 +31,10 @@ namespace axollama::device::axcl {
   X(rtEngineGetInputDataType) X(rtEngineGetOutputDataType) X(rtEngineCreateIO)                  \
   X(rtEngineDestroyIO) X(rtEngineSetInputBufferByIndex) X(rtEngineSetOutputBufferByIndex)       \
   X(rtEngineExecute)
-#define AXCL_OPTIONAL(X) \
-  X(rtGetDeviceProperties) X(rtRebootDevice) X(rtEngineGetModelCompilerVersion)
+#define AXCL_OPTIONAL(X)                                                                        \
+  X(rtGetDeviceProperties) X(rtRebootDevice) X(rtEngineGetModelCompilerVersion)                 \
+  X(rtGetFullVersion) X(rtCreateStream) X(rtDestroyStream) X(rtDestroyStreamForce)              \
+  X(rtSynchronizeStreamWithTimeout) X(rtMemcpyAsync) X(rtMemsetAsync) X(rtEngineExecuteAsync)
 // clang-format on
 
 struct Api {

@@ -8,11 +8,14 @@
 
 #include "device/axcl/api.h"
 #include "device/axcl/axcl_model.h"
+#include "device/axcl/axcl_queue.h"
 #include "device/axcl/errors.h"
 #include "device/library.h"
 
 namespace axollama::device::axcl {
 namespace {
+
+constexpr size_t kMaxVersionBytes = 256;
 
 void* Pointer(Address address) { return reinterpret_cast<void*>(address.value); }
 
@@ -35,6 +38,10 @@ class AxclDevice final : public Device {
     axclError code = api_->Init(nullptr);
     if (code != AXCL_SUCC) return Fail(Describe("axclInit", code));
     initialised_ = true;
+    if (api_->rtGetFullVersion != nullptr) {
+      const char* version = api_->rtGetFullVersion();
+      if (version != nullptr) version_.assign(version, strnlen(version, kMaxVersionBytes));
+    }
     AX_ASSIGN_OR_RETURN(const std::vector<Card> cards, ListCards());
     if (cards.empty()) {
       return Fail(Describe("axclrtGetDeviceList", AXCL_ERR_DEVICE_NO_CONNECT));
@@ -55,6 +62,7 @@ class AxclDevice final : public Device {
 
   Backend backend() const override { return api_->simulated ? Backend::kSim : Backend::kAxcl; }
   std::string_view library() const override { return api_->path; }
+  std::string_view library_version() const override { return version_; }
   const Card& card() const override { return card_; }
 
   Result<std::vector<Card>> ListCards() override {
@@ -119,6 +127,7 @@ class AxclDevice final : public Device {
   Result<std::unique_ptr<LoadedModel>> Load(const std::filesystem::path& file) override {
     return LoadModel(api_, file);
   }
+  Result<std::unique_ptr<Queue>> CreateQueue() override { return axcl::CreateQueue(api_); }
 
  private:
   Status Take();
@@ -131,6 +140,7 @@ class AxclDevice final : public Device {
   }
 
   std::shared_ptr<const Api> api_;
+  std::string version_;
   Card card_;
   bool initialised_ = false;
   bool taken_ = false;               // SetDevice and EngineInit succeeded

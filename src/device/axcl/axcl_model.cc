@@ -97,6 +97,17 @@ class AxclModel final : public LoadedModel {
         Describe("axclrtEngineExecute", code, fmt::format("{} (shape group {})", name_, group)));
   }
 
+  Status ExecuteQueued(uint32_t group, const AxclIo& io, axclrtStream stream) {
+    const axclError code = api_->rtEngineExecuteAsync(id_, context_, group, io.handle(), stream);
+    if (code == AXCL_SUCC) return {};
+    Error error = Describe("axclrtEngineExecuteAsync", code,
+                           fmt::format("{} (shape group {})", name_, group));
+    if (code == AXCL_ERR_UNSUPPORT || code == AXCL_ERR_ENGINE_UNSUPPORTED) {
+      error.kind = ErrorKind::kUnavailable;
+    }
+    return Fail(std::move(error));
+  }
+
  private:
   Status Believe(bool good, std::string_view what) const {
     if (good) return {};
@@ -204,6 +215,10 @@ Status AxclModel::Inspect() {
 }
 
 }  // namespace
+
+Status QueueExecute(LoadedModel& model, uint32_t group, Io& io, axclrtStream stream) {
+  return static_cast<AxclModel&>(model).ExecuteQueued(group, static_cast<AxclIo&>(io), stream);
+}
 
 Result<std::unique_ptr<LoadedModel>> LoadModel(std::shared_ptr<const Api> api,
                                                const std::filesystem::path& file) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <chrono>
 #include <fstream>
 #include <string>
 #include <thread>
@@ -97,6 +98,50 @@ TEST_F(SimulatedCard, MovesBytes) {
   ASSERT_FALSE(interior);
   EXPECT_THAT(interior.error().message, HasSubstr("axclrtFree failed with 0x80300581"));
   EXPECT_TRUE(device->Free(*b));
+}
+
+TEST_F(SimulatedCard, AQueueKeepsTheOrderOfTheCalls) {
+  const auto device = Opened();
+  EXPECT_THAT(std::string(device->library_version()), HasSubstr("libaxcl_rt.so"));
+  ASSERT_TRUE(device->BindThread());
+  const auto a = device->Allocate(64);
+  const auto b = device->Allocate(64);
+  ASSERT_TRUE(a && b);
+  std::vector<std::byte> up(16), first(16), second(16);
+  for (size_t i = 0; i < up.size(); ++i) up[i] = static_cast<std::byte>(i);
+  {
+    auto queue = device->CreateQueue();
+    ASSERT_TRUE(queue) << queue.error().message;
+    ASSERT_TRUE((*queue)->Wait(std::chrono::minutes(1))) << "nothing is queued";
+    ASSERT_TRUE((*queue)->CopyUp(*a, up));
+    ASSERT_TRUE((*queue)->CopyOnDevice(*b + 8, *a, 16));
+    ASSERT_TRUE((*queue)->CopyDown(first, *b + 8));
+    ASSERT_TRUE((*queue)->Fill(*b, 0x55, 16));
+    ASSERT_TRUE((*queue)->CopyDown(second, *b + 8));
+    ASSERT_TRUE((*queue)->Wait(std::chrono::minutes(1)));
+    EXPECT_EQ(first, up);
+    EXPECT_EQ(second[7], std::byte{0x55});
+    EXPECT_EQ(second[8], up[8]);
+    // What is queued when the queue ends is still done.
+    ASSERT_TRUE((*queue)->Fill(*a, 0x77, 64));
+  }
+  ASSERT_TRUE(device->CopyDown(std::span(first).first(1), *a + 63));
+  EXPECT_EQ(first[0], std::byte{0x77});
+  // As on the card: what is wrong with queued work is not told.
+  auto queue = device->CreateQueue();
+  ASSERT_TRUE(queue);
+  EXPECT_TRUE((*queue)->Fill(*a + 60, 0x11, 64));
+  EXPECT_TRUE((*queue)->Wait(std::chrono::minutes(1)));
+  queue->reset();
+  EXPECT_TRUE(device->Free(*a));
+  EXPECT_TRUE(device->Free(*b));
+}
+
+TEST_F(SimulatedCard, AQueueNeedsABoundThread) {
+  const auto device = Opened();
+  const auto queue = device->CreateQueue();
+  ASSERT_FALSE(queue);
+  EXPECT_THAT(queue.error().message, HasSubstr("axclrtCreateStream failed"));
 }
 
 TEST_F(SimulatedCard, AnotherThreadBinds) {
