@@ -36,7 +36,8 @@ struct NamedActivation {
   std::string_view name;
   Activation value;
 };
-constexpr NamedKind kKinds[] = {{"layer", Kind::kLayer}, {"post", Kind::kPost}};
+constexpr NamedKind kKinds[] = {
+    {"layer", Kind::kLayer}, {"post", Kind::kPost}, {"stack", Kind::kStack}};
 constexpr NamedWeights kWeights[] = {{"s8", WeightType::kS8}, {"bf16", WeightType::kBf16}};
 constexpr NamedActivation kActivations[] = {{"silu", Activation::kSilu},
                                             {"gelu_tanh", Activation::kGeluTanh}};
@@ -102,6 +103,19 @@ class Reader {
     const auto flag = json::GetBool(object_, key, false);
     if (!flag) return Error(flag.error().message);
     *value = *flag;
+  }
+
+  // A list of objects, at most `most`.
+  void Objects(std::string_view key, size_t most, std::vector<const json::Object*>* list) {
+    const json::Value* found = Take(key);
+    if (!found) return;
+    if (!found->is_array() || found->get_array().size() > most) {
+      return Error(fmt::format("\"{}\" is no list of at most {} programs", key, most));
+    }
+    for (const json::Value& item : found->get_array()) {
+      if (!item.is_object()) return Error(fmt::format("\"{}\" holds something else", key));
+      list->push_back(&item.get_object());
+    }
   }
 
   void Error(std::string text) {
@@ -170,36 +184,71 @@ void ReadLayer(Reader* reader, Program* p) {
   }
 }
 
-}  // namespace
+Result<Program> FromJson(const json::Object& object);
 
-Result<Program> ParseProgram(std::string_view text) {
-  AX_ASSIGN_OR_RETURN(const json::Object object, json::ParseObject(text, "program"));
+// Layers and then the post model, all of one width; no stack within a stack.
+Status ReadParts(const std::vector<const json::Object*>& objects, Program* p) {
+  for (size_t i = 0; i < objects.size(); ++i) {
+    const bool last = i + 1 == objects.size();
+    const json::Value* kind = json::Find(*objects[i], "kind");
+    const Kind wanted = last ? Kind::kPost : Kind::kLayer;
+    if (!kind || !kind->is_string() || json::View(kind->get_string()) != NameOf(kKinds, wanted)) {
+      return Bad(fmt::format("part {} of the stack is no {}", i, NameOf(kKinds, wanted)));
+    }
+    AX_ASSIGN_OR_RETURN(Program part, FromJson(*objects[i]));
+    if (part.hidden != p->hidden) {
+      return Bad(
+          fmt::format("part {} of the stack is {} wide, the stack {}", i, part.hidden, p->hidden));
+    }
+    if (!last && part.weights != p->weights) {
+      return Bad(fmt::format("layer {} has weights of {}, the stack of {}", i,
+                             NameOf(kWeights, part.weights), NameOf(kWeights, p->weights)));
+    }
+    p->parts.push_back(std::move(part));
+  }
+  if (p->parts.size() < 2) return Bad("a stack needs at least one layer and the post model");
+  return {};
+}
+
+Result<Program> FromJson(const json::Object& object) {
   Program p;
   Reader reader(object);
+  std::vector<const json::Object*> parts;
   reader.Name("kind", kKinds, &p.kind);
   reader.Name("weights", kWeights, &p.weights);
   reader.Size("hidden", 1, kMaxWidth, &p.hidden);
-  reader.Number("norm_eps", 0.0, 1.0, &p.norm_eps);
+  if (p.kind == Kind::kStack) {
+    reader.Objects("parts", kMaxStackLayers + 1, &parts);
+  } else {
+    reader.Number("norm_eps", 0.0, 1.0, &p.norm_eps);
+  }
   if (p.kind == Kind::kPost) {
     reader.Size("vocab", 1, kMaxVocab, &p.vocab);
     reader.Number("logit_scale", -1e9, 1e9, &p.logit_scale);
-  } else {
+  } else if (p.kind == Kind::kLayer) {
     ReadLayer(&reader, &p);
   }
   AX_RETURN_IF_ERROR(reader.Finish());
+  if (p.kind == Kind::kStack) AX_RETURN_IF_ERROR(ReadParts(parts, &p));
   return p;
 }
 
-std::string WriteProgram(const Program& p) {
+json::Object ToJson(const Program& p) {
   json::Object object;
   object["kind"] = NameOf(kKinds, p.kind);
   object["weights"] = NameOf(kWeights, p.weights);
   object["hidden"] = p.hidden;
+  if (p.kind == Kind::kStack) {
+    json::Array parts;
+    for (const Program& part : p.parts) parts.push_back(ToJson(part));
+    object["parts"] = std::move(parts);
+    return object;
+  }
   object["norm_eps"] = p.norm_eps;
   if (p.kind == Kind::kPost) {
     object["vocab"] = p.vocab;
     object["logit_scale"] = p.logit_scale;
-    return json::Write(object);
+    return object;
   }
   object["heads"] = p.heads;
   object["kv_heads"] = p.kv_heads;
@@ -215,7 +264,20 @@ std::string WriteProgram(const Program& p) {
   object["qk_norm"] = p.qk_norm;
   object["qkv_bias"] = p.qkv_bias;
   object["post_norms"] = p.post_norms;
-  return json::Write(object);
+  return object;
+}
+
+}  // namespace
+
+Result<Program> ParseProgram(std::string_view text) {
+  AX_ASSIGN_OR_RETURN(const json::Object object, json::ParseObject(text, "program"));
+  return FromJson(object);
+}
+
+std::string WriteProgram(const Program& program) { return json::Write(ToJson(program)); }
+
+std::string PartPrefix(const Program& stack, size_t part) {
+  return stack.parts[part].kind == Kind::kPost ? "" : fmt::format("l{}.", part);
 }
 
 }  // namespace axsim::spec

@@ -2,8 +2,9 @@
 //
 // The vendor's files carry NPU programs; ours carry this description, as JSON in the node
 // attribute `axsim_program`, and the weights as initialisers named below. A file holds one decoder
-// layer or the post model (final norm and head). Every shape group of a file runs the same program
-// over other sizes.
+// layer, the post model (final norm and head), or a stack: all layers, which may differ from each
+// other, and the post model after them. Every shape group of a file runs the same program over
+// other sizes.
 //
 // Initialisers of a layer (raw, 64-byte aligned, row-major, [rows, cols]):
 //   attn_norm f32 [hidden]      ffn_norm f32 [hidden]
@@ -13,6 +14,7 @@
 //             attn_post_norm, ffn_post_norm f32 [hidden]; rope_factors f32 [rope_dims / 2]: the
 //             angle of pair i is divided by rope_factors[i]
 // and of a post model:  norm f32 [hidden]   head [vocab, hidden]
+// In a stack the names of layer i begin with `l{i}.` (PartPrefix).
 // A matrix M is int8 with `M.scale` f32 [rows] (value = code * scale of its row), or bfloat16.
 // RoPE pairs are (i, i + rope_dims / 2) ("neox" order): the builder reorders the rows of q and k
 // where the source interleaves them.
@@ -20,9 +22,11 @@
 // Threads: plain values.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 
@@ -33,8 +37,9 @@ inline constexpr std::string_view kOpDomain = "axollama.sim";
 inline constexpr std::string_view kOpType = "decoder";  // op_type of every node
 inline constexpr std::string_view kProgramAttribute = "axsim_program";
 inline constexpr std::string_view kOutputsAttribute = "axsim_io";  // see Io in container/axmodel.h
+inline constexpr size_t kMaxStackLayers = 128;  // the deepest published model has 126
 
-enum class Kind { kLayer, kPost };
+enum class Kind { kLayer, kPost, kStack };
 enum class WeightType { kS8, kBf16 };
 enum class Activation { kSilu, kGeluTanh };
 
@@ -61,7 +66,13 @@ struct Program {
   bool qk_norm = false;
   bool qkv_bias = false;
   bool post_norms = false;  // attn_post_norm, ffn_post_norm (Gemma)
+  // kStack only, whose `weights` are those of its layers: the layers, then the post model. Between
+  // two parts the hidden state is bf16, as at the borders of files.
+  std::vector<Program> parts;
 };
+
+// What the names of part `part` of a stack begin with: "l7." of layer 7, nothing of the post model.
+std::string PartPrefix(const Program& stack, size_t part);
 
 // Strict: unknown keys, missing keys, wrong types and sizes out of range are errors.
 axollama::Result<Program> ParseProgram(std::string_view json);

@@ -82,6 +82,60 @@ TEST(Program, PostSurvivesTheRoundTrip) {
   EXPECT_EQ(read->logit_scale, 0.125f);
 }
 
+Program Stack() {
+  Program p;
+  p.kind = Kind::kStack;
+  p.weights = WeightType::kBf16;
+  p.hidden = 576;
+  p.parts = {Layer(), Layer(), Layer()};
+  p.parts[1].sliding_window = 0;
+  p.parts[2] = Program();
+  p.parts[2].kind = Kind::kPost;
+  p.parts[2].hidden = 576;
+  p.parts[2].vocab = 49152;
+  return p;
+}
+
+TEST(Program, StackSurvivesTheRoundTrip) {
+  const auto read = ParseProgram(WriteProgram(Stack()));
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->kind, Kind::kStack);
+  EXPECT_EQ(read->weights, WeightType::kBf16);
+  EXPECT_EQ(read->hidden, 576u);
+  ASSERT_EQ(read->parts.size(), 3u);
+  EXPECT_EQ(read->parts[0].sliding_window, 512u);
+  EXPECT_EQ(read->parts[1].sliding_window, 0u);
+  EXPECT_EQ(read->parts[1].rope_theta, 100000.0);
+  EXPECT_EQ(read->parts[2].kind, Kind::kPost);
+  EXPECT_EQ(read->parts[2].weights, WeightType::kS8);
+  EXPECT_EQ(PartPrefix(*read, 1), "l1.");
+  EXPECT_EQ(PartPrefix(*read, 2), "");
+}
+
+TEST(Program, RefusesStacksThatCannotBe) {
+  const auto changed = [](auto change) {
+    Program p = Stack();
+    change(p);
+    return ErrorOf(WriteProgram(p));
+  };
+  EXPECT_THAT(changed([](Program& p) { p.parts.pop_back(); }), HasSubstr("part 1"));
+  EXPECT_THAT(changed([](Program& p) { p.parts.clear(); }), HasSubstr("at least one layer"));
+  EXPECT_THAT(changed([](Program& p) { p.parts = {p.parts[2]}; }), HasSubstr("at least one layer"));
+  EXPECT_THAT(changed([](Program& p) { std::swap(p.parts[1], p.parts[2]); }),
+              HasSubstr("part 1 of the stack is no layer"));
+  EXPECT_THAT(changed([](Program& p) { p.parts[0] = p; }),
+              HasSubstr("part 0 of the stack is no layer"));
+  EXPECT_THAT(changed([](Program& p) { p.parts[1].hidden = 512; }), HasSubstr("512 wide"));
+  EXPECT_THAT(changed([](Program& p) { p.parts[1].weights = WeightType::kS8; }),
+              HasSubstr("layer 1 has weights of s8"));
+  EXPECT_THAT(changed([](Program& p) { p.parts.insert(p.parts.begin(), 200, p.parts[0]); }),
+              HasSubstr("at most 129"));
+  EXPECT_THAT(changed([](Program& p) { p.parts[1].kv_heads = 4; }), HasSubstr("KV heads"));
+  EXPECT_THAT(
+      ErrorOf(Replaced(WriteProgram(Stack()), "{\"kind\":\"layer\"", "7,{\"kind\":\"layer\"")),
+      HasSubstr("something else"));
+}
+
 TEST(Program, RefusesWhatItDoesNotKnow) {
   const std::string good = WriteProgram(Layer());
   EXPECT_THAT(ErrorOf(Replaced(good, "\"ffn\"", "\"fnf\"")), HasSubstr("\"ffn\" is missing"));
