@@ -41,7 +41,8 @@ struct Tensor {
 };
 
 struct Group {
-  std::vector<Tensor> inputs;   // vendor's order: K_cache V_cache indices input mask
+  std::vector<Tensor>
+      inputs;  // a layer's in the vendor's order: K_cache V_cache indices input mask
   std::vector<Tensor> outputs;  // K_cache_out V_cache_out output
 };
 
@@ -55,7 +56,7 @@ struct Model {
   std::string producer_name;
   std::string compiler_version;  // of the doc string; what GetModelCompilerVersion reports
   spec::Program program;
-  std::vector<Group> groups;  // group 0 decodes
+  std::vector<Group> groups;
   std::map<std::string, Weight, std::less<>> weights;
 };
 
@@ -87,5 +88,15 @@ class Writer {
 std::vector<Group> LayerGroups(const spec::Program& program, uint32_t kv_rows, uint32_t chunk,
                                const std::vector<uint32_t>& ladder);
 std::vector<Group> PostGroups(const spec::Program& program);
+
+// The groups of a stack file: `rows` tokens after `history` rows each (0 is shown as 1 row).
+// Inputs input_embeds [1, rows, hidden], indices [1, rows], mask [1, rows, history + rows], and for
+// each layer k_cache_{i} and v_cache_{i} [1, history, kv]; outputs logits [1, rows, vocab],
+// k_cache_out_{i} and v_cache_out_{i} [1, rows, kv].
+struct StackStep {
+  uint32_t history = 0;
+  uint32_t rows = 1;
+};
+std::vector<Group> StackGroups(const spec::Program& program, const std::vector<StackStep>& steps);
 
 }  // namespace axsim::container

@@ -18,6 +18,8 @@ using axollama::Status;
 namespace json = axollama::json;
 using spec::Program;
 
+constexpr size_t kMaxTensors = 2 * spec::kMaxStackLayers + 3;  // of a group's inputs
+
 struct NamedType {
   std::string_view name;
   DataType type;
@@ -63,6 +65,24 @@ Group LayerGroup(const Program& p, int32_t history, int32_t rows) {
   return group;
 }
 
+Group StackGroup(const Program& p, StackStep step) {
+  const auto rows = static_cast<int32_t>(step.rows), history = static_cast<int32_t>(step.history);
+  Group group;
+  group.inputs = {{"input_embeds", DataType::kBf16, {1, rows, static_cast<int32_t>(p.hidden)}},
+                  {"indices", DataType::kUint32, {1, rows}},
+                  {"mask", DataType::kBf16, {1, rows, history + rows}}};
+  group.outputs = {
+      {"logits", DataType::kBf16, {1, rows, static_cast<int32_t>(p.parts.back().vocab)}}};
+  for (size_t i = 0; i + 1 < p.parts.size(); ++i) {
+    const auto kv = static_cast<int32_t>(p.parts[i].kv_heads * p.parts[i].head_dim);
+    for (const char* name : {"k_cache", "v_cache"}) {
+      group.inputs.push_back({fmt::format("{}_{}", name, i), DataType::kBf16, {1, history, kv}});
+      group.outputs.push_back({fmt::format("{}_out_{}", name, i), DataType::kBf16, {1, rows, kv}});
+    }
+  }
+  return group;
+}
+
 bool SameTensors(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Tensor& x, const Tensor& y) {
     return x.name == y.name && x.type == y.type && x.dims == y.dims;
@@ -86,7 +106,7 @@ Result<std::vector<Tensor>> TensorsFromJson(const json::Object& object, std::str
     return Fail(ErrorKind::kInvalid, fmt::format("axsim_io: \"{}\" is not a list of tensors", key));
   };
   const json::Value* list = json::Find(object, key);
-  if (!list || !list->is_array() || list->get_array().size() > 64) return bad();
+  if (!list || !list->is_array() || list->get_array().size() > kMaxTensors) return bad();
   std::vector<Tensor> tensors;
   for (const json::Value& item : list->get_array()) {
     if (!item.is_object()) return bad();
@@ -152,8 +172,25 @@ std::vector<Group> PostGroups(const Program& program) {
   return {group};
 }
 
+std::vector<Group> StackGroups(const Program& program, const std::vector<StackStep>& steps) {
+  std::vector<Group> groups;
+  for (const StackStep step : steps) {
+    groups.push_back(StackGroup(program, {std::max(step.history, 1u), step.rows}));
+  }
+  return groups;
+}
+
 std::vector<ExpectedWeight> ExpectedWeights(const Program& p) {
   std::vector<ExpectedWeight> out;
+  if (p.kind == spec::Kind::kStack) {
+    for (size_t i = 0; i < p.parts.size(); ++i) {
+      for (ExpectedWeight& weight : ExpectedWeights(p.parts[i])) {
+        weight.name.insert(0, spec::PartPrefix(p, i));
+        out.push_back(std::move(weight));
+      }
+    }
+    return out;
+  }
   const int64_t hidden = p.hidden;
   if (p.kind == spec::Kind::kPost) {
     AddVector("norm", hidden, &out);
@@ -224,9 +261,12 @@ Status CheckGroups(const Program& program, const std::vector<Group>& groups) {
         return tensors.size() > at && tensors[at].dims.size() > 1 ? tensors[at].dims[1] : 1;
       };
       // Small enough that history + rows stays an int32.
-      const int32_t history = std::min(dim(group.inputs, 0), 1 << 24);
-      const int32_t rows = g == 0 ? 1 : std::min(dim(group.inputs, 3), 1 << 24);
-      want = LayerGroup(program, history, rows);
+      const bool stack = program.kind == spec::Kind::kStack;
+      const int32_t history = std::min(dim(group.inputs, stack ? 3 : 0), 1 << 24);
+      const int32_t rows = std::min(dim(group.inputs, stack ? 0 : 3), 1 << 24);
+      want =
+          stack ? StackGroup(program, {static_cast<uint32_t>(history), static_cast<uint32_t>(rows)})
+                : LayerGroup(program, history, g == 0 ? 1 : rows);
     }
     if (!SameTensors(group.inputs, want.inputs) || !SameTensors(group.outputs, want.outputs)) {
       return Fail(ErrorKind::kInvalid,

@@ -29,7 +29,8 @@ std::string Describe(DataType type, const std::vector<int64_t>& dims);
 axollama::Status CheckWeight(const std::vector<ExpectedWeight>& expected, std::string_view name,
                              DataType type, const std::vector<int64_t>& dims, uint64_t size_bytes);
 
-// Group 0 decodes one row; every group has the vendor's tensors in the sizes of the program.
+// Group 0 of a layer decodes one row; every group has the vendor's tensors in the sizes of the
+// program.
 axollama::Status CheckGroups(const spec::Program& program, const std::vector<Group>& groups);
 
 // The attribute `axsim_io`: {"inputs":[{"name","type","dims"}],"outputs":[...]}.
