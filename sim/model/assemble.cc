@@ -4,6 +4,7 @@
 
 #include "sim/model/layer.h"
 #include "sim/model/post.h"
+#include "sim/model/stack.h"
 
 namespace axsim::model {
 namespace {
@@ -17,7 +18,11 @@ using container::DataType;
 // Looks weights up; the first failure is kept, so that a caller checks once.
 class Weights {
  public:
-  explicit Weights(const container::Model& model) : model_(model) {}
+  // Of one program of the model: `prefix` is what its names begin with.
+  Weights(const container::Model& model, const spec::Program& program, std::string prefix)
+      : model_(model), program_(program), prefix_(std::move(prefix)) {}
+
+  bool Has(std::string_view name) const { return model_.weights.contains(Full(name)); }
 
   const float* Floats(std::string_view name, size_t count) {
     return static_cast<const float*>(Data(name, DataType::kFp32, 4, count));
@@ -29,7 +34,7 @@ class Weights {
 
   Matrix Rows(std::string_view name, size_t rows, size_t cols) {
     Matrix m{.rows = rows, .cols = cols};
-    m.is_s8 = model_.program.weights == spec::WeightType::kS8;
+    m.is_s8 = program_.weights == spec::WeightType::kS8;
     if (m.is_s8) {
       m.data = Data(name, DataType::kInt8, 1, rows * cols);
       m.scales = Floats(fmt::format("{}.scale", name), rows);
@@ -43,7 +48,7 @@ class Weights {
 
  private:
   const void* Data(std::string_view name, DataType type, size_t element, size_t count) {
-    const auto found = model_.weights.find(name);
+    const auto found = model_.weights.find(Full(name));
     if (found == model_.weights.end()) return Refuse(name, "is missing");
     const container::Weight& weight = found->second;
     if (weight.type != type) return Refuse(name, "has another type than the program says");
@@ -58,11 +63,15 @@ class Weights {
   }
 
   const void* Refuse(std::string_view name, std::string_view why) {
-    if (status_) status_ = Fail(ErrorKind::kInvalid, fmt::format("weight {} {}", name, why));
+    if (status_) status_ = Fail(ErrorKind::kInvalid, fmt::format("weight {} {}", Full(name), why));
     return nullptr;
   }
 
+  std::string Full(std::string_view name) const { return prefix_ + std::string(name); }
+
   const container::Model& model_;
+  const spec::Program& program_;
+  const std::string prefix_;
   Status status_;
 };
 
@@ -81,12 +90,10 @@ Status CheckLayer(const spec::Program& p) {
   return Fail(ErrorKind::kInvalid, fmt::format("the program cannot be run: {}", wrong));
 }
 
-Result<std::unique_ptr<Model>> AssembleLayer(container::Model model) {
-  const spec::Program& p = model.program;
+Result<LayerWeights> ReadLayerWeights(Weights weights, const spec::Program& p) {
   AX_RETURN_IF_ERROR(CheckLayer(p));
   const size_t q_rows = size_t{p.heads} * p.head_dim;
   const size_t kv_rows = size_t{p.kv_heads} * p.head_dim;
-  Weights weights(model);
   LayerWeights w;
   w.q = weights.Rows("q", q_rows, p.hidden);
   w.k = weights.Rows("k", kv_rows, p.hidden);
@@ -105,34 +112,64 @@ Result<std::unique_ptr<Model>> AssembleLayer(container::Model model) {
   w.attn_post_norm = weights.Optional(p.post_norms, "attn_post_norm", p.hidden);
   w.ffn_post_norm = weights.Optional(p.post_norms, "ffn_post_norm", p.hidden);
   const size_t half = p.rope_dims / 2;
-  const float* factors =
-      weights.Optional(model.weights.contains("rope_factors"), "rope_factors", half);
+  const float* factors = weights.Optional(weights.Has("rope_factors"), "rope_factors", half);
   AX_RETURN_IF_ERROR(weights.status());
   w.rope = SharedRopeTable(p.context, p.rope_dims, p.rope_theta,
                            {factors, factors == nullptr ? 0 : half});
+  return w;
+}
+
+Result<PostWeights> ReadPostWeights(Weights weights, const spec::Program& p) {
+  if (p.hidden == 0 || p.vocab == 0) {
+    return Fail(ErrorKind::kInvalid, "the program cannot be run: a size of it is 0");
+  }
+  PostWeights w;
+  w.norm = weights.Floats("norm", p.hidden);
+  w.head = weights.Rows("head", p.vocab, p.hidden);
+  AX_RETURN_IF_ERROR(weights.status());
+  return w;
+}
+
+Result<std::unique_ptr<Model>> AssembleLayer(container::Model model) {
+  const spec::Program& p = model.program;
+  AX_ASSIGN_OR_RETURN(LayerWeights weights, ReadLayerWeights({model, p, ""}, p));
   std::vector<LayerShape> shapes;
   for (const container::Group& group : model.groups) {
     AX_ASSIGN_OR_RETURN(LayerShape shape, ReadLayerShape(p, group));
     shapes.push_back(std::move(shape));
   }
-  return std::make_unique<LayerModel>(std::move(model), std::move(w), std::move(shapes));
+  return std::make_unique<LayerModel>(std::move(model), std::move(weights), std::move(shapes));
 }
 
 Result<std::unique_ptr<Model>> AssemblePost(container::Model model) {
   const spec::Program& p = model.program;
-  if (p.hidden == 0 || p.vocab == 0) {
-    return Fail(ErrorKind::kInvalid, "the program cannot be run: a size of it is 0");
-  }
-  Weights weights(model);
-  const float* norm = weights.Floats("norm", p.hidden);
-  const Matrix head = weights.Rows("head", p.vocab, p.hidden);
-  AX_RETURN_IF_ERROR(weights.status());
+  AX_ASSIGN_OR_RETURN(const PostWeights weights, ReadPostWeights({model, p, ""}, p));
   std::vector<PostShape> shapes;
   for (const container::Group& group : model.groups) {
     AX_ASSIGN_OR_RETURN(PostShape shape, ReadPostShape(p, group));
     shapes.push_back(std::move(shape));
   }
-  return std::make_unique<PostModel>(std::move(model), norm, head, std::move(shapes));
+  return std::make_unique<PostModel>(std::move(model), weights, std::move(shapes));
+}
+
+Result<std::unique_ptr<Model>> AssembleStack(container::Model model) {
+  const spec::Program& p = model.program;
+  if (p.parts.size() < 2) return Fail(ErrorKind::kInvalid, "the model has no layer");
+  std::vector<LayerWeights> layers;
+  for (size_t i = 0; i + 1 < p.parts.size(); ++i) {
+    const spec::Program& part = p.parts[i];
+    AX_ASSIGN_OR_RETURN(LayerWeights layer,
+                        ReadLayerWeights({model, part, spec::PartPrefix(p, i)}, part));
+    layers.push_back(std::move(layer));
+  }
+  AX_ASSIGN_OR_RETURN(const PostWeights post,
+                      ReadPostWeights({model, p.parts.back(), ""}, p.parts.back()));
+  std::vector<StackShape> shapes;
+  for (const container::Group& group : model.groups) {
+    AX_ASSIGN_OR_RETURN(StackShape shape, ReadStackShape(p, group));
+    shapes.push_back(std::move(shape));
+  }
+  return std::make_unique<StackModel>(std::move(model), std::move(layers), post, std::move(shapes));
 }
 
 }  // namespace
@@ -141,8 +178,15 @@ Result<std::unique_ptr<Model>> Assemble(container::Model description) {
   if (description.groups.empty()) {
     return Fail(ErrorKind::kInvalid, "the model has no shape group");
   }
-  return description.program.kind == spec::Kind::kLayer ? AssembleLayer(std::move(description))
-                                                        : AssemblePost(std::move(description));
+  switch (description.program.kind) {
+    case spec::Kind::kLayer:
+      return AssembleLayer(std::move(description));
+    case spec::Kind::kPost:
+      return AssemblePost(std::move(description));
+    case spec::Kind::kStack:
+      return AssembleStack(std::move(description));
+  }
+  return Fail(ErrorKind::kInvalid, "the model is of an unknown kind");
 }
 
 }  // namespace axsim::model

@@ -2,11 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cstring>
-
-#include "base/bf16.h"
-#include "sim/model/attention.h"
 #include "sim/model/layer_run.h"
 
 namespace axsim::model {
@@ -14,6 +9,25 @@ namespace axsim::model {
 using axollama::ErrorKind;
 using axollama::Fail;
 using axollama::Status;
+
+size_t LayerScratchBytes(CpuExecutor& cpu, const spec::Program& program,
+                         const LayerWeights& weights, const LayerShape& shape) {
+  Carver size(nullptr);
+  LayerRun(cpu, program, weights, shape).Layout(size);
+  return size.used();
+}
+
+axollama::Result<size_t> RunLayer(CpuExecutor& cpu, const spec::Program& program,
+                                  const LayerWeights& weights, const LayerShape& shape,
+                                  Spans inputs, Spans outputs, std::byte* scratch) {
+  LayerRun run(cpu, program, weights, shape);
+  run.Bind(inputs, outputs);
+  Carver memory(scratch);
+  run.Layout(memory);
+  AX_RETURN_IF_ERROR(run.SelectTokens());
+  run.Execute();
+  return run.rows_used();
+}
 
 Status LayerModel::Run(Executor& executor, uint32_t group, Spans inputs, Spans outputs) const {
   if (group >= shapes_.size()) {
@@ -26,18 +40,10 @@ Status LayerModel::Run(Executor& executor, uint32_t group, Spans inputs, Spans o
   AX_RETURN_IF_ERROR(CheckBindings("output", outputs, shape.output_bytes, tensors.outputs));
 
   auto& cpu = static_cast<CpuExecutor&>(executor);
-  const Matrix all[] = {weights_.q,    weights_.k,  weights_.v,   weights_.o,
-                        weights_.gate, weights_.up, weights_.down};
-  cpu.Prepare(all);
-
-  LayerRun run(cpu, description_.program, weights_, shape);
-  run.Bind(inputs, outputs);
-  Carver size(nullptr);
-  run.Layout(size);
-  Carver memory(cpu.Reserve(size.used()));
-  run.Layout(memory);
-  AX_RETURN_IF_ERROR(run.SelectTokens());
-  run.Execute();
+  cpu.Prepare(weights_.matrices());
+  std::byte* scratch = cpu.Reserve(LayerScratchBytes(cpu, description_.program, weights_, shape));
+  AX_RETURN_IF_ERROR(
+      RunLayer(cpu, description_.program, weights_, shape, inputs, outputs, scratch));
   return {};
 }
 

@@ -1,6 +1,8 @@
 // One decoder layer: the graph that a Program of kind kLayer describes. Threads: see model.h.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <memory>
 #include <vector>
 
@@ -19,7 +21,18 @@ struct LayerWeights {
   const float *q_bias = nullptr, *k_bias = nullptr, *v_bias = nullptr;
   const float *attn_post_norm = nullptr, *ffn_post_norm = nullptr;
   std::shared_ptr<const RopeTable> rope;
+
+  std::array<Matrix, 7> matrices() const { return {q, k, v, o, gate, up, down}; }
 };
+
+// One group of a layer, run on checked bindings in `scratch`: LayerScratchBytes of it, 64-byte
+// aligned. Valid after CpuExecutor::Prepare. Returns how many rows there are up to the last one
+// that sees anything; those beyond pad the chunk and are zeros.
+size_t LayerScratchBytes(CpuExecutor& cpu, const spec::Program& program,
+                         const LayerWeights& weights, const LayerShape& shape);
+axollama::Result<size_t> RunLayer(CpuExecutor& cpu, const spec::Program& program,
+                                  const LayerWeights& weights, const LayerShape& shape,
+                                  Spans inputs, Spans outputs, std::byte* scratch);
 
 class LayerModel final : public Model {
  public:

@@ -103,8 +103,9 @@ inline container::Group LayerGroup(const spec::Program& p, int32_t rows, int32_t
 // Group 0 decodes over context - 1 rows; the others prefill `chunk` rows after ladder[i].
 inline HandMade MakeLayer(const spec::Program& p, int32_t chunk = 8,
                           const std::vector<int32_t>& ladder = {1, 8, 16, 24, 32},
-                          bool rope_factors = false) {
+                          bool rope_factors = false, uint32_t seed = 7) {
   HandMade made;
+  made.random.seed(seed);
   made.model.program = p;
   made.AddFloats("attn_norm", p.hidden, 1.0f, 0.2f);
   made.AddFloats("ffn_norm", p.hidden, 1.0f, 0.2f);

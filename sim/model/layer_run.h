@@ -28,6 +28,8 @@ class LayerRun {
   // not reach.
   axollama::Status SelectTokens();
   void Execute();
+  // Rows up to the last token. Valid after SelectTokens.
+  size_t rows_used() const { return tokens_ == 0 ? 0 : size_t{rows_[tokens_ - 1]} + 1; }
 
  private:
   enum Step {

@@ -14,12 +14,13 @@ using axollama::Status;
 
 struct PostRun {
   CpuExecutor& cpu;
-  const spec::Program& program;
-  const Matrix& head;
-  const float* norm;
-  const uint16_t* input;  // [rows, hidden]
-  uint16_t* output;       // [rows, vocab]
+  const PostWeights& weights;
   size_t rows;
+  float norm_eps = 0;
+  float logit_scale = 0;
+  const uint16_t* input = nullptr;  // [rows, hidden]
+  uint16_t* output = nullptr;       // [rows, vocab]
+  const Matrix& head = weights.head;
   float* x = nullptr;  // [hidden]
   Activations normed;
   float* logits = nullptr;  // [rows, vocab]
@@ -43,7 +44,7 @@ struct PostRun {
       for (size_t i = 0; i < head.cols; ++i) {
         x[i] = axollama::Bf16ToFloat(input[r * head.cols + i]);
       }
-      cpu.kernels().rms_norm(x, norm, head.cols, program.norm_eps, normed.row(r));
+      cpu.kernels().rms_norm(x, weights.norm, head.cols, norm_eps, normed.row(r));
       normed.Encode(cpu.kernels(), r);
     }
   }
@@ -57,7 +58,7 @@ struct PostRun {
         const float* from = logits + r * head.rows + slice.first;
         uint16_t* to = output + r * head.rows + slice.first;
         for (size_t i = 0; i < slice.count; ++i) {
-          to[i] = axollama::FloatToBf16(from[i] * program.logit_scale);
+          to[i] = axollama::FloatToBf16(from[i] * logit_scale);
         }
       }
     });
@@ -65,6 +66,30 @@ struct PostRun {
 };
 
 }  // namespace
+
+size_t PostScratchBytes(CpuExecutor& cpu, const PostWeights& weights, size_t rows) {
+  Carver size(nullptr);
+  PostRun run{.cpu = cpu, .weights = weights, .rows = rows};
+  run.Layout(size);
+  return size.used();
+}
+
+void RunPost(CpuExecutor& cpu, const spec::Program& program, const PostWeights& weights,
+             const uint16_t* input, uint16_t* output, size_t rows, std::byte* scratch) {
+  PostRun run{.cpu = cpu,
+              .weights = weights,
+              .rows = rows,
+              .norm_eps = program.norm_eps,
+              .logit_scale = program.logit_scale,
+              .input = input,
+              .output = output};
+  Carver memory(scratch);
+  run.Layout(memory);
+  run.Enter();
+  cpu.pool().Run(
+      cpu.ThreadsFor(rows),
+      [](void* self, uint32_t thread) { static_cast<PostRun*>(self)->Work(thread); }, &run);
+}
 
 Status PostModel::Run(Executor& executor, uint32_t group, Spans inputs, Spans outputs) const {
   if (group >= shapes_.size()) {
@@ -77,22 +102,11 @@ Status PostModel::Run(Executor& executor, uint32_t group, Spans inputs, Spans ou
   AX_RETURN_IF_ERROR(CheckBindings("output", outputs, shape.output_bytes, tensors.outputs));
 
   auto& cpu = static_cast<CpuExecutor&>(executor);
-  cpu.Prepare({&head_, 1});
-  PostRun run{.cpu = cpu,
-              .program = description_.program,
-              .head = head_,
-              .norm = norm_,
-              .input = reinterpret_cast<const uint16_t*>(inputs[shape.input].data()),
-              .output = reinterpret_cast<uint16_t*>(outputs[shape.output].data()),
-              .rows = shape.rows};
-  Carver size(nullptr);
-  run.Layout(size);
-  Carver memory(cpu.Reserve(size.used()));
-  run.Layout(memory);
-  run.Enter();
-  cpu.pool().Run(
-      cpu.ThreadsFor(shape.rows),
-      [](void* self, uint32_t thread) { static_cast<PostRun*>(self)->Work(thread); }, &run);
+  cpu.Prepare({&weights_.head, 1});
+  RunPost(cpu, description_.program, weights_,
+          reinterpret_cast<const uint16_t*>(inputs[shape.input].data()),
+          reinterpret_cast<uint16_t*>(outputs[shape.output].data()), shape.rows,
+          cpu.Reserve(PostScratchBytes(cpu, weights_, shape.rows)));
   return {};
 }
 

@@ -1,6 +1,8 @@
 // The post model: final norm and head, bf16 logits. Threads: see model.h.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "sim/model/executor.h"
@@ -9,14 +11,22 @@
 
 namespace axsim::model {
 
+// Views of the model's file.
+struct PostWeights {
+  const float* norm = nullptr;  // [hidden]
+  Matrix head;                  // [vocab, hidden]
+};
+
+// Logits of the first `rows` rows: output [rows, vocab] of input [rows, hidden], bf16, in
+// `scratch` (PostScratchBytes, 64-byte aligned). Valid after CpuExecutor::Prepare.
+size_t PostScratchBytes(CpuExecutor& cpu, const PostWeights& weights, size_t rows);
+void RunPost(CpuExecutor& cpu, const spec::Program& program, const PostWeights& weights,
+             const uint16_t* input, uint16_t* output, size_t rows, std::byte* scratch);
+
 class PostModel final : public Model {
  public:
-  PostModel(container::Model description, const float* norm, Matrix head,
-            std::vector<PostShape> shapes)
-      : description_(std::move(description)),
-        norm_(norm),
-        head_(head),
-        shapes_(std::move(shapes)) {}
+  PostModel(container::Model description, PostWeights weights, std::vector<PostShape> shapes)
+      : description_(std::move(description)), weights_(weights), shapes_(std::move(shapes)) {}
 
   const container::Model& description() const override { return description_; }
   axollama::Status Run(Executor& executor, uint32_t group, Spans inputs,
@@ -24,8 +34,7 @@ class PostModel final : public Model {
 
  private:
   container::Model description_;
-  const float* norm_;  // [hidden], in the file
-  Matrix head_;        // [vocab, hidden]
+  PostWeights weights_;
   std::vector<PostShape> shapes_;
 };
 

@@ -91,6 +91,40 @@ Result<PostShape> ReadPostShape(const spec::Program& program, const container::G
   return shape;
 }
 
+Result<StackShape> ReadStackShape(const spec::Program& program, const container::Group& group) {
+  StackShape shape;
+  AX_ASSIGN_OR_RETURN(shape.input, Find(group.inputs, "input_embeds"));
+  AX_ASSIGN_OR_RETURN(shape.indices, Find(group.inputs, "indices"));
+  AX_ASSIGN_OR_RETURN(shape.mask, Find(group.inputs, "mask"));
+  AX_ASSIGN_OR_RETURN(shape.logits, Find(group.outputs, "logits"));
+  LayerShape& layer = shape.layer;
+  layer.k_cache = 0, layer.v_cache = 1, layer.indices = 2, layer.input = 3, layer.mask = 4;
+  layer.k_out = 0, layer.v_out = 1, layer.output = 2;
+  AX_ASSIGN_OR_RETURN(layer.rows, RowsOf(group.inputs[shape.input], program.hidden));
+  AX_RETURN_IF_ERROR(Expect(group.inputs[shape.indices], layer.rows));
+  AX_RETURN_IF_ERROR(Expect(group.outputs[shape.logits], layer.rows * program.parts.back().vocab));
+  for (size_t i = 0; i + 1 < program.parts.size(); ++i) {
+    StackShape::Caches caches;
+    AX_ASSIGN_OR_RETURN(caches.k_cache, Find(group.inputs, fmt::format("k_cache_{}", i)));
+    AX_ASSIGN_OR_RETURN(caches.v_cache, Find(group.inputs, fmt::format("v_cache_{}", i)));
+    AX_ASSIGN_OR_RETURN(caches.k_out, Find(group.outputs, fmt::format("k_cache_out_{}", i)));
+    AX_ASSIGN_OR_RETURN(caches.v_out, Find(group.outputs, fmt::format("v_cache_out_{}", i)));
+    const size_t width = size_t{program.parts[i].kv_heads} * program.parts[i].head_dim;
+    if (i == 0) {
+      AX_ASSIGN_OR_RETURN(layer.history, RowsOf(group.inputs[caches.k_cache], width));
+    }
+    AX_RETURN_IF_ERROR(Expect(group.inputs[caches.k_cache], layer.history * width));
+    AX_RETURN_IF_ERROR(Expect(group.inputs[caches.v_cache], layer.history * width));
+    AX_RETURN_IF_ERROR(Expect(group.outputs[caches.k_out], layer.rows * width));
+    AX_RETURN_IF_ERROR(Expect(group.outputs[caches.v_out], layer.rows * width));
+    shape.caches.push_back(caches);
+  }
+  AX_RETURN_IF_ERROR(Expect(group.inputs[shape.mask], layer.rows * (layer.history + layer.rows)));
+  AX_ASSIGN_OR_RETURN(shape.input_bytes, Bytes(group.inputs));
+  AX_ASSIGN_OR_RETURN(shape.output_bytes, Bytes(group.outputs));
+  return shape;
+}
+
 Status CheckBindings(std::string_view kind, Spans spans, const std::vector<size_t>& bytes,
                      const std::vector<container::Tensor>& tensors) {
   if (spans.size() != bytes.size()) {

@@ -26,10 +26,25 @@ struct PostShape {
   std::vector<size_t> input_bytes, output_bytes;
 };
 
+// A stack's: all layers have the same rows and history, and the tensors of `layer` are numbered as
+// in a layer's own file, where the hidden states between layers have a place too.
+struct StackShape {
+  struct Caches {
+    size_t k_cache = 0, v_cache = 0, k_out = 0, v_out = 0;
+  };
+  LayerShape layer;
+  size_t input = 0, indices = 0, mask = 0, logits = 0;
+  std::vector<Caches> caches;  // by layer
+  std::vector<size_t> input_bytes, output_bytes;
+};
+
 axollama::Result<LayerShape> ReadLayerShape(const spec::Program& program,
                                             const container::Group& group);
 axollama::Result<PostShape> ReadPostShape(const spec::Program& program,
                                           const container::Group& group);
+// `program` is of kind kStack, with layers.
+axollama::Result<StackShape> ReadStackShape(const spec::Program& program,
+                                            const container::Group& group);
 
 using Spans = std::span<const std::span<std::byte>>;
 
