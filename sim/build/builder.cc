@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <mutex>
 #include <system_error>
 #include <thread>
@@ -17,9 +18,8 @@
 #include "base/json.h"
 #include "sim/build/dequantise.h"
 #include "sim/build/description.h"
-#include "sim/build/gguf.h"
 #include "sim/build/output_folder.h"
-#include "sim/build/tokenizer_json.h"
+#include "sim/build/source.h"
 #include "sim/build/weights.h"
 #include "sim/container/axmodel.h"
 
@@ -78,10 +78,10 @@ Status MayReplace(const fs::path& out, bool force) {
 // The jobs of one build, done by two threads: a file each, the largest first.
 class Job {
  public:
-  Job(const BuildOptions& options, const Gguf& gguf, Description* description,
+  Job(const BuildOptions& options, const Source& source, Description* description,
       const fs::path& folder, const std::function<bool()>& stop, const ProgressCallback& progress)
       : options_(options),
-        gguf_(gguf),
+        source_(source),
         d_(*description),
         folder_(folder),
         stop_(stop),
@@ -156,9 +156,9 @@ class Job {
         Advance(rule.cols);
         continue;
       }
-      AX_ASSIGN_OR_RETURN(
-          const Weights weights,
-          MakeWeights(*gguf_.FindTensor(rule.tensor), rule, program, [this] { return Stopped(); }));
+      AX_ASSIGN_OR_RETURN(const Weights weights,
+                          MakeWeights(*source_.FindTensor(rule.tensor), rule, program,
+                                      [this] { return Stopped(); }));
       const auto rows = static_cast<int64_t>(rule.rows), cols = static_cast<int64_t>(rule.cols);
       if (rule.rows == 0) {
         AX_RETURN_IF_ERROR(writer.Add(rule.weight, DataType::kFp32, {cols}, weights.data));
@@ -184,7 +184,7 @@ class Job {
                   fmt::format("cannot write {}: {}", path.string(), strerror(errno)));
     };
     if (fd < 0) return error();
-    const GgufTensor& tensor = *gguf_.FindTensor(d_.embedding);
+    const Tensor& tensor = *source_.FindTensor(d_.embedding);
     constexpr uint64_t kRowsPerWrite = 512;
     std::vector<float> row(d_.hidden);
     std::vector<uint16_t> buffer;
@@ -224,7 +224,7 @@ class Job {
   }
 
   const BuildOptions& options_;
-  const Gguf& gguf_;
+  const Source& source_;
   Description& d_;
   const fs::path folder_;
   const std::function<bool()>& stop_;
@@ -238,11 +238,10 @@ class Job {
 };
 
 // config.json with the keys of ax-llm, and our own under "axollama".
-std::string Config(const BuildOptions& options, const Gguf& gguf, const Description& d,
+std::string Config(const BuildOptions& options, const Description& d,
                    const TokenizerFiles& tokenizer, const std::string& post_name) {
   json::Object config;
-  const auto name = gguf.Text("general.name", gguf.path().stem().string());
-  config["model_name"] = name ? *name : gguf.path().stem().string();
+  config["model_name"] = d.name;
   config["tokenizer_type"] = "huggingface";
   config["url_tokenizer_model"] = "tokenizer.json";
   config["template_filename_axmodel"] =
@@ -266,15 +265,6 @@ std::string Config(const BuildOptions& options, const Gguf& gguf, const Descript
   ours["parameters"] = d.parameters;
   config["axollama"] = std::move(ours);
   return json::Write(config) + "\n";
-}
-
-Status SourceIsAFile(const fs::path& source) {
-  std::error_code error;
-  if (fs::is_directory(source, error)) {
-    return Fail(ErrorKind::kInvalid,
-                fmt::format("{} is a folder: give a GGUF file", source.string()));
-  }
-  return {};
 }
 
 }  // namespace
@@ -310,22 +300,21 @@ Status CheckOptions(const BuildOptions& options) {
 Result<BuildReport> Build(const BuildOptions& options, const std::function<bool()>& stop,
                           const ProgressCallback& progress) {
   AX_RETURN_IF_ERROR(CheckOptions(options));
-  AX_RETURN_IF_ERROR(SourceIsAFile(options.source));
-  AX_ASSIGN_OR_RETURN(const Gguf gguf, Gguf::Open(options.source));
-  AX_ASSIGN_OR_RETURN(Description d, Describe(gguf));
+  AX_ASSIGN_OR_RETURN(const std::unique_ptr<Source> source, OpenSource(options.source));
+  AX_ASSIGN_OR_RETURN(Description d, Describe(*source));
   if (d.trained_context != 0 && options.context_tokens > d.trained_context) {
     return Fail(ErrorKind::kInvalid,
                 fmt::format("--context {} is more than the {} that {} was trained for",
                             options.context_tokens, d.trained_context, options.source.string()));
   }
-  AX_ASSIGN_OR_RETURN(const TokenizerFiles tokenizer, MakeTokenizer(gguf, d.vocab));
+  AX_ASSIGN_OR_RETURN(const TokenizerFiles tokenizer, source->Tokenizer(d.vocab));
   AX_ASSIGN_OR_RETURN(OutputFolder folder,
                       OutputFolder::Create(options.out, [&](const fs::path& out) {
                         return MayReplace(out, options.force);
                       }));
 
   const fs::path& path = folder.path();
-  Job job(options, gguf, &d, path, stop, progress);
+  Job job(options, *source, &d, path, stop, progress);
   AX_RETURN_IF_ERROR(job.Run());
   using axollama::WriteFileAtomically;
   AX_RETURN_IF_ERROR(WriteFileAtomically(path / "tokenizer.json", tokenizer.tokenizer_json));
@@ -334,8 +323,8 @@ Result<BuildReport> Build(const BuildOptions& options, const std::function<bool(
   if (!tokenizer.chat_template.empty()) {
     AX_RETURN_IF_ERROR(WriteFileAtomically(path / "chat_template.jinja", tokenizer.chat_template));
   }
-  AX_RETURN_IF_ERROR(WriteFileAtomically(path / "config.json",
-                                         Config(options, gguf, d, tokenizer, job.PostName())));
+  AX_RETURN_IF_ERROR(
+      WriteFileAtomically(path / "config.json", Config(options, d, tokenizer, job.PostName())));
   BuildReport report;
   report.model_type = d.model_type;
   report.layers = d.layers.size();

@@ -187,7 +187,7 @@ float HalfToFloat(uint16_t bits) {
   return std::bit_cast<float>(sign | wide | (fraction << 13));
 }
 
-void DequantiseRow(const GgufTensor& tensor, uint64_t row, std::span<float> out) {
+void DequantiseRow(const Tensor& tensor, uint64_t row, std::span<float> out) {
   const std::byte* at = tensor.data.data() + row * tensor.row_bytes();
   const size_t cols = tensor.cols();
   switch (tensor.type) {

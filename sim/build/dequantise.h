@@ -1,17 +1,17 @@
-// One row of a GGUF tensor as floats. Source: the block layouts of ggml-quants.
+// One row of a tensor as floats. Source: the block layouts of ggml-quants.
 // Threads: plain functions.
 #pragma once
 
 #include <cstdint>
 #include <span>
 
-#include "sim/build/gguf.h"
+#include "sim/build/tensor.h"
 
 namespace axsim::build {
 
 float HalfToFloat(uint16_t bits);
 
 // out [tensor.cols()]; row < tensor.rows().
-void DequantiseRow(const GgufTensor& tensor, uint64_t row, std::span<float> out);
+void DequantiseRow(const Tensor& tensor, uint64_t row, std::span<float> out);
 
 }  // namespace axsim::build

@@ -4,8 +4,8 @@
 #include <gtest/gtest.h>
 
 #include "base/json.h"
+#include "sim/build/gguf_source.h"
 #include "sim/build/test_gguf.h"
-#include "sim/build/tokenizer_json.h"
 
 namespace axsim::build {
 namespace {
@@ -16,19 +16,19 @@ namespace json = axollama::json;
 
 class FromGguf : public ::testing::Test {
  protected:
-  Gguf Open(const GgufFile& file) {
-    auto gguf = Gguf::Open(folder_.Write("x.gguf", file.Bytes()));
+  GgufSource Open(const GgufFile& file) {
+    auto gguf = GgufSource::Open(folder_.Write("x.gguf", file.Bytes()));
     EXPECT_TRUE(gguf) << gguf.error().message;
     return std::move(*gguf);
   }
   std::string Refusal(const GgufFile& file) {
-    const Gguf gguf = Open(file);
+    const GgufSource gguf = Open(file);
     const auto result = Describe(gguf);
     return result ? "accepted" : result.error().message;
   }
   std::string TokenizerRefusal(const GgufFile& file) {
-    const Gguf gguf = Open(file);
-    const auto result = MakeTokenizer(gguf, kTinyVocab);
+    const GgufSource gguf = Open(file);
+    const auto result = gguf.Tokenizer(kTinyVocab);
     return result ? "accepted" : result.error().message;
   }
   TestFolder folder_;
@@ -38,7 +38,7 @@ using DescriptionOfGguf = FromGguf;
 using TokenizerOfGguf = FromGguf;
 
 TEST_F(DescriptionOfGguf, DescribesLlama) {
-  const Gguf gguf = Open(TinyLlama());
+  const GgufSource gguf = Open(TinyLlama());
   const auto d = Describe(gguf);
   ASSERT_TRUE(d) << d.error().message;
   EXPECT_EQ(d->model_type, "llama");
@@ -74,7 +74,7 @@ TEST_F(DescriptionOfGguf, TakesAHeadBiasesAndRopeFactorsWhereTheyAre) {
     f.F32(std::string(block) + "attn_k.bias", {16}, Pattern(16, 6));
     f.F32(std::string(block) + "attn_v.bias", {16}, Pattern(16, 7));
   }
-  const Gguf gguf = Open(f);
+  const GgufSource gguf = Open(f);
   const auto d = Describe(gguf);
   ASSERT_TRUE(d) << d.error().message;
   EXPECT_EQ(d->post.rules[1].tensor, "output.weight");
@@ -88,7 +88,7 @@ TEST_F(DescriptionOfGguf, LinearRopeScalingBecomesEqualFactors) {
   GgufFile f = TinyLlama();
   f.Text("llama.rope.scaling.type", "linear");
   f.Float("llama.rope.scaling.factor", 8.0f);
-  const Gguf gguf = Open(f);
+  const GgufSource gguf = Open(f);
   const auto d = Describe(gguf);
   ASSERT_TRUE(d) << d.error().message;
   const WeightRule& rule = d->layers[1].rules.back();
@@ -96,7 +96,7 @@ TEST_F(DescriptionOfGguf, LinearRopeScalingBecomesEqualFactors) {
   EXPECT_EQ(rule.cols, 4u);
   EXPECT_THAT(rule.values, ElementsAre(8, 8, 8, 8));
   f.Text("llama.rope.scaling.type", "none");
-  const Gguf unscaled = Open(f);
+  const GgufSource unscaled = Open(f);
   EXPECT_EQ(Describe(unscaled)->layers[1].rules.back().weight, "down");
 }
 
@@ -115,7 +115,7 @@ TEST_F(DescriptionOfGguf, QwensHaveHalvesAlready) {
     f.F32(std::string(block) + "attn_k.bias", {16}, Pattern(16, 6));
     f.F32(std::string(block) + "attn_v.bias", {16}, Pattern(16, 7));
   }
-  const Gguf qwen2 = Open(f);
+  const GgufSource qwen2 = Open(f);
   auto d = Describe(qwen2);
   ASSERT_TRUE(d) << d.error().message;
   EXPECT_EQ(d->model_type, "qwen2");
@@ -127,7 +127,7 @@ TEST_F(DescriptionOfGguf, QwensHaveHalvesAlready) {
   f.Rename("llama", "qwen3");
   EXPECT_THAT(Refusal(f), HasSubstr("has no tensor \"blk.0.attn_q_norm.weight\""));
   AddHeadNorms(&f);
-  const Gguf qwen3 = Open(f);
+  const GgufSource qwen3 = Open(f);
   d = Describe(qwen3);
   ASSERT_TRUE(d) << d.error().message;
   EXPECT_EQ(d->model_type, "qwen3");
@@ -148,7 +148,7 @@ TEST_F(DescriptionOfGguf, GemmasLayersAreLocalAndGlobal) {
   f.Uint("gemma3.attention.sliding_window_pattern", 2);
   f.Text("gemma3.rope.scaling.type", "linear");
   f.Float("gemma3.rope.scaling.factor", 8.0f);
-  const Gguf gguf = Open(f);
+  const GgufSource gguf = Open(f);
   const auto d = Describe(gguf);
   ASSERT_TRUE(d) << d.error().message;
   EXPECT_EQ(d->model_type, "gemma3_text");
@@ -177,7 +177,7 @@ TEST_F(DescriptionOfGguf, ScalesOfGraniteAndMiniCpm) {
   f.Float("granite.embedding_scale", 12.0f);
   f.Float("granite.residual_scale", 0.25f);
   f.Float("granite.attention.scale", 0.0f);
-  const Gguf granite = Open(f);
+  const GgufSource granite = Open(f);
   auto d = Describe(granite);
   ASSERT_TRUE(d) << d.error().message;
   EXPECT_EQ(d->post.program.logit_scale, 0.125f);
@@ -185,7 +185,7 @@ TEST_F(DescriptionOfGguf, ScalesOfGraniteAndMiniCpm) {
   EXPECT_EQ(d->layers[0].program.residual_scale, 0.25f);
   EXPECT_FLOAT_EQ(d->layers[0].program.attention_scale, 0.35355339f);
   f.Float("granite.attention.scale", 0.015625f);
-  const Gguf scaled = Open(f);
+  const GgufSource scaled = Open(f);
   EXPECT_EQ(Describe(scaled)->layers[0].program.attention_scale, 0.015625f);
   f.Rename("granite", "minicpm");
   f.values.erase("minicpm.residual_scale");
@@ -235,8 +235,8 @@ TEST_F(DescriptionOfGguf, RefusesByName) {
 }
 
 TEST_F(TokenizerOfGguf, IsInHuggingFacesForm) {
-  const Gguf gguf = Open(TinyLlama());
-  const auto files = MakeTokenizer(gguf, kTinyVocab);
+  const GgufSource gguf = Open(TinyLlama());
+  const auto files = gguf.Tokenizer(kTinyVocab);
   ASSERT_TRUE(files) << files.error().message;
   EXPECT_THAT(files->eos_ids, ElementsAre(2, 0));
   EXPECT_EQ(files->bos_id, 1u);
@@ -272,8 +272,8 @@ TEST_F(TokenizerOfGguf, KnowsTheOtherPreTokenizers) {
   for (const char* pre : {"gpt-2", "qwen2", "llama-bpe"}) {
     f.Text("tokenizer.ggml.pre", pre);
     f.values.erase("tokenizer.ggml.add_bos_token");
-    const Gguf gguf = Open(f);
-    const auto files = MakeTokenizer(gguf, kTinyVocab);
+    const GgufSource gguf = Open(f);
+    const auto files = gguf.Tokenizer(kTinyVocab);
     ASSERT_TRUE(files) << files.error().message;
     const auto root = json::ParseObject(files->tokenizer_json, "tokenizer.json");
     ASSERT_TRUE(root) << pre << ": " << root.error().message;
@@ -306,8 +306,8 @@ TEST_F(TokenizerOfGguf, SentencePieceGetsItsMerges) {
   for (const float score : {0.f, 0.f, 0.f, -4.f, -5.f, -2.f, -6.f, -1.f, 0.f}) scores += Raw(score);
   f.Set("tokenizer.ggml.scores", 9, scores);
   f.values.erase("tokenizer.ggml.add_bos_token");
-  const Gguf gguf = Open(f);
-  const auto files = MakeTokenizer(gguf, kTinyVocab);
+  const GgufSource gguf = Open(f);
+  const auto files = gguf.Tokenizer(kTinyVocab);
   ASSERT_TRUE(files) << files.error().message;
   const auto root = json::ParseObject(files->tokenizer_json, "tokenizer.json");
   ASSERT_TRUE(root) << root.error().message;
@@ -319,8 +319,8 @@ TEST_F(TokenizerOfGguf, SentencePieceGetsItsMerges) {
   EXPECT_EQ(root->at("decoder").at("decoders").as_array().size(), 4u);
   EXPECT_TRUE(root->at("post_processor").is_object());  // <s> comes first
   f.Bool("tokenizer.ggml.add_space_prefix", false);
-  const Gguf plain = Open(f);
-  const auto gemma = json::ParseObject(MakeTokenizer(plain, kTinyVocab)->tokenizer_json, "t");
+  const GgufSource plain = Open(f);
+  const auto gemma = json::ParseObject(plain.Tokenizer(kTinyVocab)->tokenizer_json, "t");
   ASSERT_TRUE(gemma);
   EXPECT_EQ(gemma->at("normalizer").at("type").as_string(), "Replace");
   EXPECT_EQ(gemma->at("decoder").at("decoders").as_array().size(), 3u);

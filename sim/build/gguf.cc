@@ -66,12 +66,6 @@ std::string Printable(std::string_view text) {
 
 }  // namespace
 
-uint64_t GgufTensor::rows() const {
-  uint64_t rows = 1;
-  for (size_t i = 1; i < dims.size(); ++i) rows *= dims[i];
-  return rows;
-}
-
 // Walks the header of one file. Every read checks the bytes that are left.
 class GgufParser {
  public:
@@ -89,7 +83,7 @@ class GgufParser {
         return Bad(fmt::format("has an alignment of {}, no power of two", alignment));
       }
     }
-    std::vector<std::pair<uint64_t, GgufTensor>> tensors;  // offset from the data's start
+    std::vector<std::pair<uint64_t, Tensor>> tensors;  // offset from the data's start
     for (uint64_t i = 0; i < tensor_count; ++i) {
       AX_ASSIGN_OR_RETURN(auto tensor, TensorInfo());
       tensors.push_back(std::move(tensor));
@@ -222,8 +216,8 @@ class GgufParser {
     return {};
   }
 
-  Result<std::pair<uint64_t, GgufTensor>> TensorInfo() {
-    GgufTensor tensor;
+  Result<std::pair<uint64_t, Tensor>> TensorInfo() {
+    Tensor tensor;
     uint32_t dim_count = 0, type = 0;
     uint64_t offset = 0;
     if (!Text(&tensor.name, kMaxName) || !Number(&dim_count)) return Cut();
@@ -240,7 +234,7 @@ class GgufParser {
     return std::pair(offset, std::move(tensor));
   }
 
-  Status Place(uint64_t start, uint64_t alignment, uint64_t offset, GgufTensor* tensor) {
+  Status Place(uint64_t start, uint64_t alignment, uint64_t offset, Tensor* tensor) {
     const std::string name = Printable(tensor->name);
     const Layout* layout = nullptr;
     for (const Layout& candidate : kLayouts) {
@@ -294,7 +288,7 @@ Result<Gguf> Gguf::Open(const std::filesystem::path& path) {
   return gguf;
 }
 
-const GgufTensor* Gguf::FindTensor(std::string_view name) const {
+const Tensor* Gguf::FindTensor(std::string_view name) const {
   const auto found = tensors_.find(name);
   return found == tensors_.end() ? nullptr : &found->second;
 }

@@ -1,7 +1,7 @@
 // A GGUF file (versions 2 and 3, little-endian), mapped and checked.
 //
 // Open walks the whole header with bounds checks: afterwards every key, name and tensor lies inside
-// the file. Tensors keep GGUF's meaning: dims[0] counts the columns of a row, rows are contiguous.
+// the file.
 // Owner: the caller; all views live as long as the object. Threads: const use from any thread.
 // Errors: one line that names the file and what is wrong. Arbitrary bytes are safe.
 // Source: the GGUF specification of the ggml project.
@@ -10,8 +10,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
-#include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -19,37 +17,9 @@
 
 #include "base/file.h"
 #include "base/result.h"
+#include "sim/build/tensor.h"
 
 namespace axsim::build {
-
-// Numbers of ggml_type. Others are refused when the file is opened.
-enum class TensorType : uint32_t {
-  kF32 = 0,
-  kF16 = 1,
-  kQ4_0 = 2,
-  kQ4_1 = 3,
-  kQ5_0 = 6,
-  kQ5_1 = 7,
-  kQ8_0 = 8,
-  kQ2K = 10,
-  kQ3K = 11,
-  kQ4K = 12,
-  kQ5K = 13,
-  kQ6K = 14,
-  kIq4Nl = 20,
-  kBf16 = 30
-};
-
-struct GgufTensor {
-  std::string_view name;
-  TensorType type = TensorType::kF32;
-  std::vector<uint64_t> dims;  // [columns, rows, ...]
-  std::span<const std::byte> data;
-
-  uint64_t cols() const { return dims[0]; }
-  uint64_t rows() const;
-  uint64_t row_bytes() const { return data.size() / rows(); }
-};
 
 // One metadata value. Integers of every width are one of the 64-bit forms.
 struct GgufValue;
@@ -63,8 +33,8 @@ class Gguf {
   static axollama::Result<Gguf> Open(const std::filesystem::path& path);
 
   const std::filesystem::path& path() const { return path_; }
-  const std::map<std::string_view, GgufTensor>& tensors() const { return tensors_; }
-  const GgufTensor* FindTensor(std::string_view name) const;
+  const TensorMap& tensors() const { return tensors_; }
+  const Tensor* FindTensor(std::string_view name) const;
   const GgufValue* Find(std::string_view key) const;
 
   // Typed reads. The first form needs the key; the second gives `otherwise` where it is absent. A
@@ -87,7 +57,7 @@ class Gguf {
   std::filesystem::path path_;
   axollama::MappedFile file_;
   std::map<std::string_view, GgufValue> values_;
-  std::map<std::string_view, GgufTensor> tensors_;
+  TensorMap tensors_;
 };
 
 }  // namespace axsim::build

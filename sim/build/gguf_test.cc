@@ -98,7 +98,7 @@ TEST(Gguf, FindsTensorsWithTheirShapesAndBytes) {
   ASSERT_TRUE(gguf) << gguf.error().message;
   EXPECT_EQ(gguf->tensors().size(), 3u);
   EXPECT_EQ(gguf->FindTensor("none"), nullptr);
-  const GgufTensor* m = gguf->FindTensor("m");
+  const Tensor* m = gguf->FindTensor("m");
   ASSERT_NE(m, nullptr);
   EXPECT_EQ(m->type, TensorType::kQ8_0);
   EXPECT_EQ(m->cols(), 32u);

@@ -19,9 +19,6 @@ using axollama::Result;
 using axollama::Status;
 namespace json = axollama::json;
 
-// Numbers of llama_token_type.
-enum TokenKind : int64_t { kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5 };
-
 constexpr std::string_view kDigitsThenByteLevel =
     R"({"type":"Sequence","pretokenizers":[{"type":"Digits","individual_digits":true},)"
     R"({"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}]})";
@@ -42,11 +39,11 @@ constexpr std::string_view kQwen2 =
     R"("use_regex":false}]})";
 
 struct PreTokenizer {
-  std::string_view name;  // tokenizer.ggml.pre
+  std::string_view name;  // TokenizerFacts::splitter
   std::string_view json;  // the "pre_tokenizer" of tokenizer.json
   std::string_view normalizer;
   bool ignore_merges = false;  // a word of the vocabulary is taken whole
-  bool add_bos = false;        // when the GGUF does not say
+  bool add_bos = false;        // when the source does not say
 };
 constexpr PreTokenizer kPreTokenizers[] = {
     {"smollm", kDigitsThenByteLevel, "null"},
@@ -73,19 +70,15 @@ constexpr std::string_view kPrefixPieceDecoder =
     R"("content":" "},{"type":"ByteFallback"},{"type":"Fuse"},)"
     R"({"type":"Strip","content":" ","start":1,"stop":0}]})";
 
-// Control tokens that end an answer in whichever model has them, as in llama.cpp.
-constexpr std::string_view kEndTokens[] = {"<|im_end|>", "<|endoftext|>", "<|eot_id|>",
-                                           "<|end_of_text|>", "<end_of_turn>"};
-
+// The tokens by their text, beside what the source says of them.
 struct Vocabulary {
-  std::vector<std::string_view> tokens;
-  std::vector<int64_t> kinds;
-  std::vector<std::string_view> merges;  // of byte-level BPE only
+  const TokenizerFacts& facts;
+  const std::filesystem::path& source;
   std::unordered_map<std::string_view, uint32_t> ids;
 };
 
-auto Bad(const Gguf& gguf, std::string_view what) {
-  return Fail(ErrorKind::kInvalid, fmt::format("{} {}", gguf.path().string(), what));
+auto Bad(const std::filesystem::path& source, std::string_view what) {
+  return Fail(ErrorKind::kInvalid, fmt::format("{} {}", source.string(), what));
 }
 
 std::string Quoted(std::string_view text) { return json::Write(json::Value(json::String(text))); }
@@ -117,74 +110,68 @@ bool IsUtf8(std::string_view text) {
 }
 
 // The tokenizers crate refuses a file with one bad merge, without saying which; so look here.
-Status CheckMerges(const Gguf& gguf, const Vocabulary& v) {
+Status CheckMerges(const Vocabulary& v) {
   std::string joined;
-  for (size_t i = 0; i < v.merges.size(); ++i) {
-    const std::string_view merge = v.merges[i];
+  for (size_t i = 0; i < v.facts.merges.size(); ++i) {
+    const std::string_view merge = v.facts.merges[i];
     const size_t space = merge.find(' ');
     if (space != std::string_view::npos && merge.find(' ', space + 1) == std::string_view::npos) {
       const std::string_view left = merge.substr(0, space), right = merge.substr(space + 1);
       joined.assign(left).append(right);
       if (v.ids.count(left) && v.ids.count(right) && v.ids.count(joined)) continue;
     }
-    return Bad(gguf, fmt::format("has a merge {} whose tokens are not in its vocabulary", i));
+    return Bad(v.source, fmt::format("has a merge {} whose tokens are not in its vocabulary", i));
   }
   return {};
 }
 
-Result<Vocabulary> ReadVocabulary(const Gguf& gguf, uint32_t vocab, bool merges) {
-  Vocabulary v;
-  AX_ASSIGN_OR_RETURN(v.tokens, gguf.Texts("tokenizer.ggml.tokens"));
-  AX_ASSIGN_OR_RETURN(v.kinds, gguf.Ints("tokenizer.ggml.token_type"));
-  if (merges) {
-    AX_ASSIGN_OR_RETURN(v.merges, gguf.Texts("tokenizer.ggml.merges"));
+Result<Vocabulary> IndexTokens(const std::filesystem::path& source, const TokenizerFacts& facts) {
+  Vocabulary v{facts, source, {}};
+  if (facts.kinds.size() != facts.tokens.size()) {
+    return Bad(source, fmt::format("has {} token types for {} tokens", facts.kinds.size(),
+                                   facts.tokens.size()));
   }
-  if (v.tokens.size() != vocab || v.kinds.size() != vocab) {
-    return Bad(gguf, fmt::format("has {} tokens and {} token types for an embedding of {} rows",
-                                 v.tokens.size(), v.kinds.size(), vocab));
-  }
-  for (uint32_t id = 0; id < vocab; ++id) {
-    if (v.tokens[id].empty() || !IsUtf8(v.tokens[id])) {
-      return Bad(gguf, fmt::format("has a token {} that is empty or no UTF-8", id));
+  for (uint32_t id = 0; id < facts.tokens.size(); ++id) {
+    if (facts.tokens[id].empty() || !IsUtf8(facts.tokens[id])) {
+      return Bad(source, fmt::format("has a token {} that is empty or no UTF-8", id));
     }
-    if (!v.ids.emplace(v.tokens[id], id).second) {
-      return Bad(gguf, fmt::format("has token {} twice in its vocabulary", id));
+    if (!v.ids.emplace(facts.tokens[id], id).second) {
+      return Bad(source, fmt::format("has token {} twice in its vocabulary", id));
+    }
+  }
+  std::vector<uint32_t> named = facts.ends;
+  for (const auto& id : {facts.bos, facts.eos, facts.unknown, facts.padding}) {
+    if (id) named.push_back(*id);
+  }
+  for (const uint32_t id : named) {
+    if (id >= facts.tokens.size()) {
+      return Bad(source, fmt::format("names token {}, which it has not", id));
     }
   }
   return v;
 }
 
-// A token that a key names; absent where the GGUF has none.
-Result<std::optional<uint32_t>> TokenOf(const Gguf& gguf, const Vocabulary& v, const char* key) {
-  const std::string full = fmt::format("tokenizer.ggml.{}_token_id", key);
-  if (!gguf.Find(full)) return std::optional<uint32_t>();
-  AX_ASSIGN_OR_RETURN(const uint32_t id, gguf.Uint(full));
-  if (id >= v.tokens.size())
-    return Bad(gguf, fmt::format("names token {} as {}, which it has not", id, key));
-  return std::optional<uint32_t>(id);
-}
-
-std::string AddedTokens(const Vocabulary& v) {
+std::string AddedTokens(const TokenizerFacts& f) {
   std::string out = "[";
-  for (size_t id = 0; id < v.tokens.size(); ++id) {
-    const bool special = v.kinds[id] == kControl || v.kinds[id] == kUnknown;
-    if (!special && v.kinds[id] != kUserDefined) continue;
+  for (size_t id = 0; id < f.tokens.size(); ++id) {
+    const bool special = f.kinds[id] == kControl || f.kinds[id] == kUnknown;
+    if (!special && f.kinds[id] != kUserDefined) continue;
     if (out.size() > 1) out += ',';
     out +=
         fmt::format(R"({{"id":{},"content":{},"single_word":false,"lstrip":false,"rstrip":false,)"
                     R"("normalized":false,"special":{}}})",
-                    id, Quoted(v.tokens[id]), special);
+                    id, Quoted(f.tokens[id]), special);
   }
   return out + "]";
 }
 
 // What Encode adds around the text: BOS, EOS or nothing.
-std::string PostProcessor(const Vocabulary& v, std::optional<uint32_t> before,
+std::string PostProcessor(const TokenizerFacts& f, std::optional<uint32_t> before,
                           std::optional<uint32_t> after) {
   if (!before && !after) return "null";
   std::string special, single;
   const auto add_special = [&](uint32_t id) {
-    const std::string text = Quoted(v.tokens[id]);
+    const std::string text = Quoted(f.tokens[id]);
     single += fmt::format(R"({{"SpecialToken":{{"id":{},"type_id":0}}}})", text);
     if (!special.empty()) {
       if (before == after) return;  // one entry serves both
@@ -206,52 +193,53 @@ std::string PostProcessor(const Vocabulary& v, std::optional<uint32_t> before,
                      single, single, special);
 }
 
-std::string VocabularyObject(const Vocabulary& v) {
+std::string VocabularyObject(const TokenizerFacts& f) {
   std::string out = "{";
-  for (size_t id = 0; id < v.tokens.size(); ++id) {
+  for (size_t id = 0; id < f.tokens.size(); ++id) {
     if (id > 0) out += ',';
-    out += fmt::format("{}:{}", Quoted(v.tokens[id]), id);
+    out += fmt::format("{}:{}", Quoted(f.tokens[id]), id);
   }
   return out + "}";
 }
 
-// Byte-level BPE. No unk_token, although the GGUF may name one: a byte that the vocabulary lacks is
-// dropped, as llama.cpp and the published tokenizer.json files of these models do it.
-std::string Model(const Vocabulary& v, bool ignore_merges) {
+// Byte-level BPE. No unk_token, although the source may name one: a byte that the vocabulary lacks
+// is dropped, as llama.cpp and the published tokenizer.json files of these models do it.
+std::string Model(const TokenizerFacts& f, bool ignore_merges) {
   std::string out = fmt::format(
       R"({{"type":"BPE","dropout":null,"unk_token":null,"continuing_subword_prefix":null,)"
       R"("end_of_word_suffix":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":{},)"
       R"("vocab":{},"merges":[)",
-      ignore_merges, VocabularyObject(v));
-  for (size_t i = 0; i < v.merges.size(); ++i) {
+      ignore_merges, VocabularyObject(f));
+  for (size_t i = 0; i < f.merges.size(); ++i) {
     if (i > 0) out += ',';
-    out += Quoted(v.merges[i]);
+    out += Quoted(f.merges[i]);
   }
   return out + "]}";
 }
 
 // SentencePiece: letters that are no piece become the tokens of their bytes.
-Result<std::string> PieceModel(const Gguf& gguf, const Vocabulary& v) {
-  AX_ASSIGN_OR_RETURN(const std::vector<double> scores, gguf.Floats("tokenizer.ggml.scores"));
-  if (scores.size() != v.tokens.size()) {
-    return Bad(gguf, fmt::format("has {} scores for {} tokens", scores.size(), v.tokens.size()));
+Result<std::string> PieceModel(const Vocabulary& v) {
+  const TokenizerFacts& f = v.facts;
+  if (f.scores.size() != f.tokens.size()) {
+    return Bad(v.source,
+               fmt::format("has {} scores for {} tokens", f.scores.size(), f.tokens.size()));
   }
-  if (std::any_of(scores.begin(), scores.end(), [](double s) { return std::isnan(s); })) {
-    return Bad(gguf, "has a token whose score is no number");
+  if (std::any_of(f.scores.begin(), f.scores.end(), [](double s) { return std::isnan(s); })) {
+    return Bad(v.source, "has a token whose score is no number");
   }
-  std::vector<uint8_t> normal(v.kinds.size());
+  std::vector<uint8_t> normal(f.kinds.size());
   std::string unknown = "null";
   for (size_t id = 0; id < normal.size(); ++id) {
-    normal[id] = v.kinds[id] == kNormal;
-    if (v.kinds[id] == kUnknown) unknown = Quoted(v.tokens[id]);
+    normal[id] = f.kinds[id] == kNormal;
+    if (f.kinds[id] == kUnknown) unknown = Quoted(f.tokens[id]);
   }
   std::string out = fmt::format(
       R"({{"type":"BPE","dropout":null,"unk_token":{},"continuing_subword_prefix":null,)"
       R"("end_of_word_suffix":null,"fuse_unk":true,"byte_fallback":true,"ignore_merges":false,)"
       R"("vocab":{},"merges":[)",
-      unknown, VocabularyObject(v));
+      unknown, VocabularyObject(f));
   bool first = true;
-  for (const Merge& merge : MergesOfPieces(v.tokens, normal, scores, v.ids)) {
+  for (const Merge& merge : MergesOfPieces(f.tokens, normal, f.scores, v.ids)) {
     if (!std::exchange(first, false)) out += ',';
     out += fmt::format("[{},{}]", Quoted(merge.left), Quoted(merge.right));
   }
@@ -264,95 +252,82 @@ struct Form {
   std::string model;
 };
 
-Result<Form> ByteLevelForm(const Gguf& gguf, const Vocabulary& v, const PreTokenizer& rules) {
-  AX_ASSIGN_OR_RETURN(const bool add_space, gguf.Bool("tokenizer.ggml.add_space_prefix", false));
-  if (add_space) return Bad(gguf, "puts a space before every text, which is not built yet");
-  AX_RETURN_IF_ERROR(CheckMerges(gguf, v));
-  return Form{rules.normalizer, rules.json, kDecoder, Model(v, rules.ignore_merges)};
-}
-
-Result<Form> PieceForm(const Gguf& gguf, const Vocabulary& v) {
-  AX_ASSIGN_OR_RETURN(const bool add_space, gguf.Bool("tokenizer.ggml.add_space_prefix", true));
-  AX_ASSIGN_OR_RETURN(std::string model, PieceModel(gguf, v));
-  return Form{add_space ? kPrefixAndSpaces : kSpaces, "null",
-              add_space ? kPrefixPieceDecoder : kPieceDecoder, std::move(model)};
-}
-
-Result<const PreTokenizer*> FindPreTokenizer(const Gguf& gguf) {
-  AX_ASSIGN_OR_RETURN(const std::string pre, gguf.Text("tokenizer.ggml.pre", "default"));
-  const auto* rules = std::find_if(std::begin(kPreTokenizers), std::end(kPreTokenizers),
-                                   [&](const PreTokenizer& p) { return p.name == pre; });
+Result<const PreTokenizer*> FindPreTokenizer(const Vocabulary& v) {
+  const auto* rules =
+      std::find_if(std::begin(kPreTokenizers), std::end(kPreTokenizers),
+                   [&](const PreTokenizer& p) { return p.name == v.facts.splitter; });
   if (rules == std::end(kPreTokenizers)) {
-    return Bad(gguf, fmt::format("has the pre-tokenizer \"{}\", which is not built yet: smollm, "
-                                 "gpt-2, llama-bpe and qwen2 are",
-                                 pre));
+    return Bad(v.source, fmt::format("has the pre-tokenizer \"{}\", which is not built yet: "
+                                     "smollm, gpt-2, llama-bpe and qwen2 are",
+                                     v.facts.splitter));
   }
   return rules;
 }
 
-}  // namespace
+Result<Form> ByteLevelForm(const Vocabulary& v, const PreTokenizer& rules) {
+  if (v.facts.add_space) {
+    return Bad(v.source, "puts a space before every text, which is not built yet");
+  }
+  AX_RETURN_IF_ERROR(CheckMerges(v));
+  return Form{rules.normalizer, rules.json, kDecoder, Model(v.facts, rules.ignore_merges)};
+}
 
-Result<TokenizerFiles> MakeTokenizer(const Gguf& gguf, uint32_t vocab) {
-  AX_ASSIGN_OR_RETURN(const std::string model, gguf.Text("tokenizer.ggml.model"));
-  if (model != "gpt2" && model != "llama") {
-    return Bad(gguf, fmt::format("has a tokenizer of type \"{}\", which is not built yet: gpt2 and "
-                                 "llama are",
-                                 model));
-  }
-  const PreTokenizer* rules = nullptr;  // of byte-level BPE; SentencePiece splits nothing
-  if (model == "gpt2") {
-    AX_ASSIGN_OR_RETURN(rules, FindPreTokenizer(gguf));
-  }
-  AX_ASSIGN_OR_RETURN(const Vocabulary v, ReadVocabulary(gguf, vocab, rules != nullptr));
-  AX_ASSIGN_OR_RETURN(const Form form, rules ? ByteLevelForm(gguf, v, *rules) : PieceForm(gguf, v));
-  TokenizerFiles files;
-  AX_ASSIGN_OR_RETURN(files.bos_id, TokenOf(gguf, v, "bos"));
-  AX_ASSIGN_OR_RETURN(const auto eos, TokenOf(gguf, v, "eos"));
-  AX_ASSIGN_OR_RETURN(const auto unknown, TokenOf(gguf, v, "unknown"));
-  AX_ASSIGN_OR_RETURN(const auto padding, TokenOf(gguf, v, "padding"));
-  AX_ASSIGN_OR_RETURN(const bool add_bos,
-                      gguf.Bool("tokenizer.ggml.add_bos_token", !rules || rules->add_bos));
-  AX_ASSIGN_OR_RETURN(const bool add_eos, gguf.Bool("tokenizer.ggml.add_eos_token", false));
-  AX_ASSIGN_OR_RETURN(files.chat_template, gguf.Text("tokenizer.chat_template", ""));
-  if (!IsUtf8(files.chat_template)) return Bad(gguf, "has a chat template that is no UTF-8");
-  if ((add_bos && !files.bos_id) || (add_eos && !eos)) {
-    return Bad(gguf, "adds a token to every text, but does not say which");
-  }
+Result<Form> PieceForm(const Vocabulary& v) {
+  AX_ASSIGN_OR_RETURN(std::string model, PieceModel(v));
+  return Form{v.facts.add_space ? kPrefixAndSpaces : kSpaces, "null",
+              v.facts.add_space ? kPrefixPieceDecoder : kPieceDecoder, std::move(model)};
+}
 
-  const auto ends = [&files](uint32_t id) {
-    auto& ids = files.eos_ids;
-    if (std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(id);
-  };
-  if (eos) ends(*eos);
-  for (const char* key : {"eot", "eom"}) {
-    AX_ASSIGN_OR_RETURN(const auto id, TokenOf(gguf, v, key));
-    if (id) ends(*id);
-  }
-  for (const std::string_view text : kEndTokens) {
-    const auto found = v.ids.find(text);
-    if (found != v.ids.end() && v.kinds[found->second] == kControl) ends(found->second);
-  }
-
-  files.tokenizer_json = fmt::format(
-      R"({{"version":"1.0","truncation":null,"padding":null,"added_tokens":{},"normalizer":{},)"
-      R"("pre_tokenizer":{},"post_processor":{},"decoder":{},"model":{}}})",
-      AddedTokens(v), form.normalizer, form.pre_tokenizer,
-      PostProcessor(v, add_bos ? files.bos_id : std::nullopt, add_eos ? eos : std::nullopt),
-      form.decoder, form.model);
-
+std::string TokenizerConfig(const TokenizerFacts& f, bool add_bos) {
   json::Object config;
   config["add_bos_token"] = add_bos;
   config["add_prefix_space"] = false;
   const auto name = [&](const char* key, std::optional<uint32_t> id) {
-    if (id) config[key] = json::String(v.tokens[*id]);
+    if (id) config[key] = json::String(f.tokens[*id]);
   };
-  name("bos_token", files.bos_id);
-  name("eos_token", eos);
-  name("unk_token", unknown);
-  name("pad_token", padding);
+  name("bos_token", f.bos);
+  name("eos_token", f.eos);
+  name("unk_token", f.unknown);
+  name("pad_token", f.padding);
   config["clean_up_tokenization_spaces"] = false;
   config["tokenizer_class"] = "PreTrainedTokenizerFast";
-  files.tokenizer_config_json = json::Write(config) + "\n";
+  return json::Write(config) + "\n";
+}
+
+}  // namespace
+
+Result<TokenizerFiles> MakeTokenizer(const std::filesystem::path& source, const TokenizerFacts& f) {
+  AX_ASSIGN_OR_RETURN(const Vocabulary v, IndexTokens(source, f));
+  const PreTokenizer* rules = nullptr;  // of byte-level BPE; SentencePiece splits nothing
+  if (!f.pieces) {
+    AX_ASSIGN_OR_RETURN(rules, FindPreTokenizer(v));
+  }
+  AX_ASSIGN_OR_RETURN(const Form form, rules ? ByteLevelForm(v, *rules) : PieceForm(v));
+  const bool add_bos = f.add_bos.value_or(!rules || rules->add_bos);
+  if ((add_bos && !f.bos) || (f.add_eos && !f.eos)) {
+    return Bad(source, "adds a token to every text, but does not say which");
+  }
+  if (!IsUtf8(f.chat_template)) return Bad(source, "has a chat template that is no UTF-8");
+  TokenizerFiles files;
+  files.bos_id = f.bos;
+  files.chat_template = f.chat_template;
+  const auto ends = [&files](uint32_t id) {
+    auto& ids = files.eos_ids;
+    if (std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(id);
+  };
+  if (f.eos) ends(*f.eos);
+  for (const uint32_t id : f.ends) ends(id);
+  for (const std::string_view text : kEndTokens) {
+    const auto found = v.ids.find(text);
+    if (found != v.ids.end() && f.kinds[found->second] == kControl) ends(found->second);
+  }
+  files.tokenizer_json = fmt::format(
+      R"({{"version":"1.0","truncation":null,"padding":null,"added_tokens":{},"normalizer":{},)"
+      R"("pre_tokenizer":{},"post_processor":{},"decoder":{},"model":{}}})",
+      AddedTokens(f), form.normalizer, form.pre_tokenizer,
+      PostProcessor(f, add_bos ? f.bos : std::nullopt, f.add_eos ? f.eos : std::nullopt),
+      form.decoder, form.model);
+  files.tokenizer_config_json = TokenizerConfig(f, add_bos);
   return files;
 }
 

@@ -18,7 +18,7 @@ using axollama::Result;
 
 constexpr uint64_t kRowsPerCheck = 64;
 
-auto NotFinite(const GgufTensor& tensor) {
+auto NotFinite(const Tensor& tensor) {
   return Fail(ErrorKind::kInvalid,
               fmt::format("tensor \"{}\" holds NaN or infinity: the file is damaged", tensor.name));
 }
@@ -54,7 +54,7 @@ float QuantiseRow(std::span<const float> row, int8_t* codes) {
   return scale;
 }
 
-Result<Weights> MakeWeights(const GgufTensor& tensor, const WeightRule& rule,
+Result<Weights> MakeWeights(const Tensor& tensor, const WeightRule& rule,
                             const spec::Program& program, const StopCheck& stop) {
   Weights out;
   std::vector<float> row(rule.cols);
@@ -63,7 +63,8 @@ Result<Weights> MakeWeights(const GgufTensor& tensor, const WeightRule& rule,
     if (!AllFinite(row)) return NotFinite(tensor);
     out.data.resize(rule.cols * sizeof(float));
     for (uint64_t i = 0; i < rule.cols; ++i) {
-      memcpy(&out.data[i * sizeof(float)], &row[SourceRow(rule.order, program, i)], sizeof(float));
+      const float value = row[SourceRow(rule.order, program, i)] + rule.offset;
+      memcpy(&out.data[i * sizeof(float)], &value, sizeof(float));
     }
     return out;
   }

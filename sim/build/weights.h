@@ -14,7 +14,7 @@
 
 #include "base/result.h"
 #include "sim/build/description.h"
-#include "sim/build/gguf.h"
+#include "sim/build/tensor.h"
 #include "sim/spec/program.h"
 
 namespace axsim::build {
@@ -31,7 +31,7 @@ struct Weights {
 uint64_t SourceRow(RowOrder order, const spec::Program& program, uint64_t row);
 
 // `program` says the weight type and the heads. NaN and infinity are refused.
-axollama::Result<Weights> MakeWeights(const GgufTensor& tensor, const WeightRule& rule,
+axollama::Result<Weights> MakeWeights(const Tensor& tensor, const WeightRule& rule,
                                       const spec::Program& program, const StopCheck& stop);
 
 // codes [row.size()]; returns the row's scale.

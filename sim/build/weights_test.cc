@@ -25,7 +25,7 @@ std::vector<float> FirstRow(TensorType type, const std::string& data, uint64_t c
                             uint64_t row = 0) {
   const std::span bytes(data.data(), data.size());
   const uint64_t rows = row + 1;
-  const GgufTensor tensor{"t", type, {cols, rows}, std::as_bytes(bytes)};
+  const Tensor tensor{"t", type, {cols, rows}, std::as_bytes(bytes)};
   std::vector<float> out(cols);
   DequantiseRow(tensor, row, out);
   return out;
@@ -136,7 +136,7 @@ TEST(Weights, InterleavedPairsBecomeHalves) {
 
 TEST(Weights, MatricesTakeTheProgramsForm) {
   const std::string data = RawAll<float>({1, 2, 3, 4, 5, 6, 7, 8});  // 4 rows of 2
-  const GgufTensor tensor{
+  const Tensor tensor{
       "t", TensorType::kF32, {2, 4}, std::as_bytes(std::span(data.data(), data.size()))};
   spec::Program program;
   program.head_dim = 4;
@@ -160,7 +160,7 @@ TEST(Weights, MatricesTakeTheProgramsForm) {
 
 TEST(Weights, RefusesNaN) {
   const std::string data = RawAll<float>({1, std::nanf("")});
-  const GgufTensor tensor{
+  const Tensor tensor{
       "bad", TensorType::kF32, {2}, std::as_bytes(std::span(data.data(), data.size()))};
   const auto never = [] { return false; };
   for (const uint64_t rows : {0u, 1u}) {
