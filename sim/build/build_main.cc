@@ -97,6 +97,12 @@ int BuildMain(int argc, char** argv) {
   app.add_option("--weights", weights, "s8 or bf16")
       ->check(CLI::IsMember({"s8", "bf16"}))
       ->capture_default_str();
+  std::string layout = "layers";
+  app.add_option("--layout", layout,
+                 "files of the bundle: layers (one per layer), split (model_prefill.axmodel and "
+                 "model_decode.axmodel, which hold the weights twice) or single (model.axmodel)")
+      ->check(CLI::IsMember({"layers", "split", "single"}))
+      ->capture_default_str();
   app.add_option("--context", options.context_tokens, "positions the model can hold")
       ->capture_default_str();
   app.add_option("--prefill-len", options.chunk_tokens, "rows of a prefill chunk")
@@ -116,6 +122,7 @@ int BuildMain(int argc, char** argv) {
     return Usage(OneLine(error.what()));
   }
   if (weights == "bf16") options.weights = spec::WeightType::kBf16;
+  options.layout = ParseLayout(layout).value_or(options.layout);
   if (ladder_option->count() > 0) options.ladder = ladder;
   if (const auto status = CheckOptions(options); !status) return Usage(status.error().message);
 
@@ -136,8 +143,8 @@ int BuildMain(int argc, char** argv) {
   }
   Say(stdout,
       fmt::format(
-          "{}: {}, {} layers, {:.1f} million weights as {}, context {}, {:.0f} MB, {:.1f} s\n",
-          options.out.string(), report->model_type, report->layers,
+          "{}: {}, {} layers ({}), {:.1f} million weights as {}, context {}, {:.0f} MB, {:.1f} s\n",
+          options.out.string(), report->model_type, report->layers, LayoutName(options.layout),
           static_cast<double>(report->parameters) / 1e6, weights, options.context_tokens,
           static_cast<double>(report->size_bytes) / 1e6,
           static_cast<double>(axollama::MonotonicNs() - start_ns) / 1e9));

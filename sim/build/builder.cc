@@ -18,6 +18,7 @@
 #include "base/json.h"
 #include "sim/build/dequantise.h"
 #include "sim/build/description.h"
+#include "sim/build/layout.h"
 #include "sim/build/output_folder.h"
 #include "sim/build/source.h"
 #include "sim/build/weights.h"
@@ -75,6 +76,10 @@ Status MayReplace(const fs::path& out, bool force) {
   return {};
 }
 
+Steps StepsOf(const BuildOptions& options) {
+  return {options.context_tokens - 1, options.chunk_tokens, Ladder(options)};
+}
+
 // The jobs of one build, done by two threads: a file each, the largest first.
 class Job {
  public:
@@ -88,17 +93,18 @@ class Job {
         progress_(progress) {
     for (FileDescription& layer : d_.layers) Complete(&layer.program);
     Complete(&d_.post.program);
-    for (const FileDescription& layer : d_.layers) total_ += Values(layer);
-    total_ += Values(d_.post) + uint64_t{d_.vocab} * d_.hidden;
+    files_ = PlanFiles(options.layout, d_, StepsOf(options));
+    for (const PlannedFile& file : files_) {
+      for (const PlannedFile::Part& part : file.parts) total_ += Values(*part.description);
+    }
+    total_ += uint64_t{d_.vocab} * d_.hidden;
   }
 
   Status Run() {
-    const size_t count = d_.layers.size() + 2;
+    const size_t count = files_.size() + 1;
     const auto work = [&] {
       for (size_t i = next_++; i < count && !failed_; i = next_++) {
-        Status status = i == 0   ? File(d_.post, PostName())
-                        : i == 1 ? Embedding()
-                                 : File(d_.layers[i - 2], LayerName(i - 2));
+        Status status = i == 0 ? File(files_[0]) : i == 1 ? Embedding() : File(files_[i - 1]);
         if (!status) {
           const std::lock_guard lock(mutex_);
           if (!failed_.exchange(true)) first_error_ = std::move(status);
@@ -111,11 +117,6 @@ class Job {
     for (std::thread& thread : threads) thread.join();
     return first_error_;
   }
-
-  std::string LayerName(size_t i) const {
-    return fmt::format("{}_p{}_l{}_together.axmodel", d_.model_type, options_.chunk_tokens, i);
-  }
-  std::string PostName() const { return fmt::format("{}_post.axmodel", d_.model_type); }
 
  private:
   void Complete(spec::Program* program) const {
@@ -138,21 +139,24 @@ class Job {
     progress_(done_, total_);
   }
 
-  Status File(const FileDescription& file, const std::string& name) {
-    const spec::Program& program = file.program;
-    const auto groups = program.kind == spec::Kind::kPost
-                            ? container::PostGroups(program)
-                            : container::LayerGroups(program, options_.context_tokens - 1,
-                                                     options_.chunk_tokens, Ladder(options_));
+  Status File(const PlannedFile& file) {
     AX_ASSIGN_OR_RETURN(container::Writer writer,
-                        container::Writer::Create(folder_ / name, program, groups));
+                        container::Writer::Create(folder_ / file.name, file.program, file.groups));
+    for (const PlannedFile::Part& part : file.parts) {
+      AX_RETURN_IF_ERROR(Part(*part.description, part.prefix, &writer));
+    }
+    return writer.Finish();
+  }
+
+  Status Part(const FileDescription& part, const std::string& prefix, container::Writer* writer) {
+    const spec::Program& program = part.program;
     const bool s8 = program.weights == spec::WeightType::kS8;
-    for (const WeightRule& rule : file.rules) {
+    for (const WeightRule& rule : part.rules) {
       if (Stopped()) return Fail(ErrorKind::kCancelled, "interrupted");
+      const std::string name = prefix + rule.weight;
       if (!rule.values.empty()) {
-        AX_RETURN_IF_ERROR(writer.Add(rule.weight, DataType::kFp32,
-                                      {static_cast<int64_t>(rule.cols)},
-                                      std::as_bytes(std::span(rule.values))));
+        AX_RETURN_IF_ERROR(writer->Add(name, DataType::kFp32, {static_cast<int64_t>(rule.cols)},
+                                       std::as_bytes(std::span(rule.values))));
         Advance(rule.cols);
         continue;
       }
@@ -161,18 +165,18 @@ class Job {
                                       [this] { return Stopped(); }));
       const auto rows = static_cast<int64_t>(rule.rows), cols = static_cast<int64_t>(rule.cols);
       if (rule.rows == 0) {
-        AX_RETURN_IF_ERROR(writer.Add(rule.weight, DataType::kFp32, {cols}, weights.data));
+        AX_RETURN_IF_ERROR(writer->Add(name, DataType::kFp32, {cols}, weights.data));
       } else {
-        AX_RETURN_IF_ERROR(writer.Add(rule.weight, s8 ? DataType::kInt8 : DataType::kBf16,
-                                      {rows, cols}, weights.data));
+        AX_RETURN_IF_ERROR(
+            writer->Add(name, s8 ? DataType::kInt8 : DataType::kBf16, {rows, cols}, weights.data));
         if (s8) {
-          AX_RETURN_IF_ERROR(writer.Add(rule.weight + ".scale", DataType::kFp32, {rows},
-                                        std::as_bytes(std::span(weights.scales))));
+          AX_RETURN_IF_ERROR(writer->Add(name + ".scale", DataType::kFp32, {rows},
+                                         std::as_bytes(std::span(weights.scales))));
         }
       }
       Advance(std::max<uint64_t>(rule.rows, 1) * rule.cols);
     }
-    return writer.Finish();
+    return {};
   }
 
   // [vocab, hidden] as raw bf16.
@@ -229,6 +233,7 @@ class Job {
   const fs::path folder_;
   const std::function<bool()>& stop_;
   const ProgressCallback& progress_;
+  std::vector<PlannedFile> files_;  // points into d_
   uint64_t total_ = 0;
   std::atomic<size_t> next_ = 0;
   std::atomic<bool> failed_ = false;
@@ -239,15 +244,17 @@ class Job {
 
 // config.json with the keys of ax-llm, and our own under "axollama".
 std::string Config(const BuildOptions& options, const Description& d,
-                   const TokenizerFiles& tokenizer, const std::string& post_name) {
+                   const TokenizerFiles& tokenizer) {
   json::Object config;
   config["model_name"] = d.name;
   config["tokenizer_type"] = "huggingface";
   config["url_tokenizer_model"] = "tokenizer.json";
-  config["template_filename_axmodel"] =
-      fmt::format("{}_p{}_l%d_together.axmodel", d.model_type, options.chunk_tokens);
-  config["axmodel_num"] = d.layers.size();
-  config["filename_post_axmodel"] = post_name;
+  config["model_type"] = d.model_type;
+  if (options.layout == Layout::kLayers) {
+    config["template_filename_axmodel"] = LayerFileName(d, StepsOf(options), "%d");
+    config["axmodel_num"] = d.layers.size();
+    config["filename_post_axmodel"] = PostFileName(d);
+  }
   config["filename_tokens_embed"] = json::String(kEmbeddingName);
   config["tokens_embed_num"] = d.vocab;
   config["tokens_embed_size"] = d.hidden;
@@ -260,6 +267,7 @@ std::string Config(const BuildOptions& options, const Description& d,
   json::Object ours;
   ours["producer"] = json::String(spec::kProducerName);
   ours["version"] = AXOLLAMA_VERSION;
+  ours["layout"] = json::String(LayoutName(options.layout));
   ours["weights"] = json::String(WeightsName(options.weights));
   ours["context"] = options.context_tokens;
   ours["parameters"] = d.parameters;
@@ -307,6 +315,12 @@ Result<BuildReport> Build(const BuildOptions& options, const std::function<bool(
                 fmt::format("--context {} is more than the {} that {} was trained for",
                             options.context_tokens, d.trained_context, options.source.string()));
   }
+  if (options.layout != Layout::kLayers && d.layers.size() > spec::kMaxStackLayers) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("{} has {} layers: more than {} do not fit into one file, use "
+                            "--layout layers",
+                            options.source.string(), d.layers.size(), spec::kMaxStackLayers));
+  }
   AX_ASSIGN_OR_RETURN(const TokenizerFiles tokenizer, source->Tokenizer(d.vocab));
   AX_ASSIGN_OR_RETURN(OutputFolder folder,
                       OutputFolder::Create(options.out, [&](const fs::path& out) {
@@ -323,8 +337,7 @@ Result<BuildReport> Build(const BuildOptions& options, const std::function<bool(
   if (!tokenizer.chat_template.empty()) {
     AX_RETURN_IF_ERROR(WriteFileAtomically(path / "chat_template.jinja", tokenizer.chat_template));
   }
-  AX_RETURN_IF_ERROR(
-      WriteFileAtomically(path / "config.json", Config(options, d, tokenizer, job.PostName())));
+  AX_RETURN_IF_ERROR(WriteFileAtomically(path / "config.json", Config(options, d, tokenizer)));
   BuildReport report;
   report.model_type = d.model_type;
   report.layers = d.layers.size();

@@ -1,6 +1,7 @@
 // From a GGUF file to a bundle: the folder of .axmodel files that the simulated card runs.
 //
-// Names, tensors, groups and shapes are those of `pulsar2 llm_build`; the tokenizer, its settings
+// Names, tensors, groups and shapes are those of `pulsar2 llm_build`, or of a file that holds all
+// layers (Layout); the tokenizer, its settings
 // and the chat template come from the GGUF. OUT appears only when complete.
 // Threads: Build works with two threads of its own; the callbacks come from them, one at a time.
 // Errors: kInvalid for a file that cannot be built, kCancelled after `stop`, kIo for the disk.
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "sim/build/layout.h"
 #include "sim/spec/program.h"
 
 namespace axsim::build {
@@ -22,6 +24,7 @@ struct BuildOptions {
   std::filesystem::path source;
   std::filesystem::path out;
   spec::WeightType weights = spec::WeightType::kS8;
+  Layout layout = Layout::kLayers;
   uint32_t context_tokens = 2048;               // positions: KV rows + 1
   uint32_t chunk_tokens = 128;                  // rows of a prefill chunk
   std::optional<std::vector<uint32_t>> ladder;  // histories; default: every multiple of the chunk
