@@ -95,7 +95,12 @@ axclError Engine::LoadFromMemory(Session& session, uint64_t address, uint64_t si
                                  uint64_t* model_id) {
   Memory::Range range;
   if (!session.memory.Resolve(address, size_bytes, &range)) return AXCL_ERR_ENGINE_EXECUTE_FAIL;
-  const uint64_t cmm_bytes = PageRound(size_bytes);
+  return LoadFromBytes(session, range.bytes, model_id);
+}
+
+axclError Engine::LoadFromBytes(Session& session, std::span<const std::byte> bytes,
+                                uint64_t* model_id) {
+  const uint64_t cmm_bytes = PageRound(bytes.size());
   if (!IsReady(session) || !EnsureExecutor() || !session.books->Take(cmm_bytes)) {
     return AXCL_ERR_ENGINE_EXECUTE_FAIL;
   }
@@ -104,9 +109,9 @@ axclError Engine::LoadFromMemory(Session& session, uint64_t address, uint64_t si
   loaded->copy = Pages::Make(cmm_bytes);
   axclError code = AXCL_ERR_ENGINE_EXECUTE_FAIL;
   if (loaded->copy != nullptr) {
-    const auto bytes = loaded->copy->bytes().first(size_bytes);
-    std::memcpy(bytes.data(), range.bytes.data(), size_bytes);
-    code = Finish(session, std::move(loaded), bytes, model_id);
+    const auto copy = loaded->copy->bytes().first(bytes.size());
+    std::memcpy(copy.data(), bytes.data(), bytes.size());
+    code = Finish(session, std::move(loaded), copy, model_id);
   }
   if (code != AXCL_SUCC && session.IsUsable()) session.books->Give(cmm_bytes);
   return code;

@@ -59,6 +59,8 @@ class Engine {
   axclError LoadFromFile(Session& session, const char* path, uint64_t* model_id);
   axclError LoadFromMemory(Session& session, uint64_t address, uint64_t size_bytes,
                            uint64_t* model_id);
+  // Of a file's bytes in the program's memory, which are copied.
+  axclError LoadFromBytes(Session& session, std::span<const std::byte> bytes, uint64_t* model_id);
   axclError Unload(Session& session, uint64_t model_id);
   // nullptr: unknown in this session.
   std::shared_ptr<LoadedModel> Find(Session& session, uint64_t model_id);

@@ -44,6 +44,8 @@ class Memory {
   // `window_bytes`: how much address space to give out before gaps are used; at most kWindowBytes.
   explicit Memory(int32_t card_id, uint64_t window_bytes = kWindowBytes);
 
+  uint64_t base() const { return window_; }  // of every address that it gives out
+
   // A resolved device range. Keeps its pages alive.
   struct Range {
     std::shared_ptr<const Pages> pages;
