@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <charconv>
 #include <fstream>
 #include <functional>
 #include <protozero/exception.hpp>
@@ -13,9 +15,10 @@
 namespace axollama::bundle {
 namespace {
 
-// A file has a handful of top-level fields and one graph entry per weight and group.
-constexpr size_t kMaxFields = 100'000;
-constexpr size_t kMaxTensors = 4096;
+// A file has a handful of top-level fields, and graph entries for each weight, group, and tensor of
+// a group: of a whole stack two per layer, for as many groups as the ladder has steps.
+constexpr size_t kMaxFields = 600'000;
+constexpr size_t kMaxTensors = 250'000;
 
 // Visits the length-delimited and varint fields of one message: `visit(field, bytes, number)`,
 // `bytes` for wire type 2, `number` for wire type 0; false ends the walk. protozero's pbf_reader
@@ -156,6 +159,32 @@ std::optional<uint32_t> LastDim(const std::vector<ShellTensor>& tensors, std::st
     return static_cast<uint32_t>(tensor.dims.back());
   }
   return std::nullopt;
+}
+
+std::optional<uint32_t> RowsOf(const std::vector<ShellTensor>& tensors, std::string_view name) {
+  for (const ShellTensor& tensor : tensors) {
+    const size_t count = tensor.dims.size();
+    if (tensor.name != name || count < 2) continue;
+    const int64_t rows = tensor.dims[count - 2];
+    if (rows > 0 && rows <= INT32_MAX) return static_cast<uint32_t>(rows);
+  }
+  return std::nullopt;
+}
+
+uint32_t CountLayers(const std::vector<ShellTensor>& tensors) {
+  uint32_t count = 0;
+  for (const ShellTensor& tensor : tensors) {
+    std::string_view name = tensor.name;
+    if (!name.starts_with("k_cache_") && !name.starts_with("K_cache_")) continue;
+    name.remove_prefix(std::string_view("k_cache_").size());
+    uint32_t index = 0;
+    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), index);
+    const std::string_view rest(end, static_cast<size_t>(name.data() + name.size() - end));
+    if (error == std::errc{} && index < kMaxTensors && (rest.empty() || rest == "_0")) {
+      count = std::max(count, index + 1);
+    }
+  }
+  return count;
 }
 
 Status CheckPlausibleFile(const std::filesystem::path& path) {

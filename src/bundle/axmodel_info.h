@@ -42,6 +42,12 @@ Result<AxmodelInfo> ReadAxmodelInfo(const std::filesystem::path& path);
 // The last dimension of the tensor `name` (or `name_0`) of the first group; nullopt if not there.
 std::optional<uint32_t> LastDim(const std::vector<ShellTensor>& tensors, std::string_view name);
 
+// The last dimension but one of the tensor `name`; nullopt if not there.
+std::optional<uint32_t> RowsOf(const std::vector<ShellTensor>& tensors, std::string_view name);
+
+// Of a whole stack: one more than the highest i of the inputs `k_cache_{i}`; 0 without any.
+uint32_t CountLayers(const std::vector<ShellTensor>& tensors);
+
 // kInvalid if the file is missing, empty, no regular file, or a Git LFS pointer: each says so and
 // what to do.
 Status CheckPlausibleFile(const std::filesystem::path& path);

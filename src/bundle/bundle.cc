@@ -49,27 +49,71 @@ std::vector<FileFacts> ListFiles(const fs::path& folder) {
   return files;
 }
 
-// Fills `simulator`, `weights` and `context_tokens` from the files; returns the hidden size if any
-// file tells it.
-Result<std::optional<uint32_t>> ReadModelFiles(const Settings& settings, Bundle* bundle) {
-  AX_ASSIGN_OR_RETURN(const AxmodelInfo first, ReadAxmodelInfo(bundle->layers.front()));
-  bundle->simulator = first.producer == kSimulatorProducer;
-  std::vector<fs::path> others(bundle->layers.begin() + 1, bundle->layers.end());
-  others.push_back(bundle->post);
-  for (const fs::path& path : others) {
-    AX_ASSIGN_OR_RETURN(const AxmodelInfo info, ReadAxmodelInfo(path));
-    if (info.producer != first.producer) {
+// Every model file, with what it says of itself; all of one compiler.
+using Infos = std::vector<std::pair<fs::path, AxmodelInfo>>;
+Result<Infos> ReadInfos(const Bundle& bundle) {
+  std::vector<fs::path> paths = bundle.layers;
+  if (bundle.layout == Layout::kLayers) {
+    paths.push_back(bundle.post);
+  } else {
+    paths.push_back(bundle.decode);
+    if (bundle.layout == Layout::kSplit) paths.push_back(bundle.prefill);
+  }
+  Infos infos;
+  for (const fs::path& path : paths) {
+    AX_ASSIGN_OR_RETURN(AxmodelInfo info, ReadAxmodelInfo(path));
+    if (!infos.empty() && info.producer != infos.front().second.producer) {
       return Fail(ErrorKind::kInvalid,
                   fmt::format("{} was made by \"{}\", {} by \"{}\": the folder mixes two models",
-                              path.string(), Printable(info.producer),
-                              bundle->layers.front().string(), Printable(first.producer)));
+                              path.string(), Printable(info.producer), infos.front().first.string(),
+                              Printable(infos.front().second.producer)));
     }
+    infos.emplace_back(path, std::move(info));
   }
+  return infos;
+}
+
+// The number of layers and the chunk, which the names of stack files do not say.
+Status ReadStacks(const Infos& infos, Bundle* bundle) {
+  const auto& [decode_path, decode] = infos.front();
+  const auto& [prefill_path, prefill] = infos.back();
+  const bool split = bundle->layout == Layout::kSplit;
+  bundle->layer_count = CountLayers(decode.inputs);
+  if (bundle->layer_count == 0) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("{} has no inputs k_cache_0, k_cache_1, ...: it does not hold a whole "
+                            "model",
+                            decode_path.string()));
+  }
+  if (CountLayers(prefill.inputs) != bundle->layer_count) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("{} has {} layers, {} has {}: they belong to different models",
+                            prefill_path.string(), CountLayers(prefill.inputs),
+                            decode_path.string(), bundle->layer_count));
+  }
+  const uint32_t rows = RowsOf(decode.inputs, "input_embeds").value_or(1);
+  bundle->chunk_tokens =
+      RowsOf(prefill.inputs, split ? "input_embeds" : "input_embeds_1").value_or(0);
+  if (split && rows != 1) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("{} takes {} tokens at a time, not one: is it the other file?",
+                            decode_path.string(), rows));
+  }
+  return {};
+}
+
+// Fills what the files say: `simulator`, `weights`, `context_tokens`; returns the hidden size if
+// any file tells it.
+Result<std::optional<uint32_t>> ReadModelFiles(const Settings& settings, Bundle* bundle) {
+  AX_ASSIGN_OR_RETURN(const Infos infos, ReadInfos(*bundle));
+  const auto& [path, first] = infos.front();
+  bundle->simulator = first.producer == kSimulatorProducer;
+  if (bundle->layout != Layout::kLayers) AX_RETURN_IF_ERROR(ReadStacks(infos, bundle));
   std::optional<uint32_t> hidden = LastDim(first.inputs, "input");
   if (!hidden) hidden = LastDim(first.inputs, "input_embeds");
   if (!first.program.empty()) {
     AX_ASSIGN_OR_RETURN(const json::Object program,
-                        json::ParseObject(first.program, bundle->layers.front().string()));
+                        json::ParseObject(first.program, path.string()));
     AX_ASSIGN_OR_RETURN(bundle->weights, json::GetString(program, "weights", ""));
     AX_ASSIGN_OR_RETURN(const int64_t width, json::GetInt(program, "hidden", 0));
     if (width > 0 && width <= INT32_MAX) hidden = static_cast<uint32_t>(width);
@@ -79,7 +123,7 @@ Result<std::optional<uint32_t>> ReadModelFiles(const Settings& settings, Bundle*
   const std::optional<uint32_t> context = LastDim(first.inputs, "mask");
   if (context && settings.context_tokens && *context != *settings.context_tokens) {
     bundle->notes.push_back(
-        fmt::format("config.json says a context of {}, the layer files {}: "
+        fmt::format("config.json says a context of {}, the model files {}: "
                     "the files count",
                     *settings.context_tokens, *context));
   }
@@ -92,7 +136,7 @@ Status OpenTable(const fs::path& path, std::optional<uint32_t> hidden, const Set
   AX_RETURN_IF_ERROR(CheckPlausibleFile(path));
   if (hidden && settings.embed_width && *hidden != *settings.embed_width) {
     bundle->notes.push_back(
-        fmt::format("config.json says an embedding width of {}, the layer "
+        fmt::format("config.json says an embedding width of {}, the model "
                     "files {}: the files count",
                     *settings.embed_width, *hidden));
   }
@@ -147,17 +191,23 @@ Result<Bundle> Open(const fs::path& folder) {
     return Fail(ErrorKind::kNotFound, fmt::format("{} is not a folder", bundle.folder.string()));
   }
   AX_ASSIGN_OR_RETURN(const Settings settings, ReadSettings(bundle.folder));
-  AX_ASSIGN_OR_RETURN(const Layout layout, FindLayout(bundle.folder, settings));
-  bundle.model_type = layout.model_type;
-  bundle.chunk_tokens = layout.chunk_tokens;
-  bundle.layers = layout.layers;
-  bundle.post = layout.post;
+  AX_ASSIGN_OR_RETURN(const ModelFiles files, FindModelFiles(bundle.folder, settings));
+  bundle.layout = files.layout;
+  bundle.model_type = !files.model_type.empty()     ? files.model_type
+                      : settings.model_type.empty() ? "unknown"
+                                                    : Printable(settings.model_type);
+  bundle.chunk_tokens = files.chunk_tokens;
+  bundle.layer_count = static_cast<uint32_t>(files.layers.size());
+  bundle.layers = files.layers;
+  bundle.post = files.post;
+  bundle.decode = files.decode;
+  bundle.prefill = files.prefill;
   bundle.parameters = settings.parameters;
   bundle.system_prompt = settings.system_prompt;
   bundle.stop_strings = settings.stop_strings;
   bundle.eos_ids = settings.eos_ids;
   AX_ASSIGN_OR_RETURN(const auto hidden, ReadModelFiles(settings, &bundle));
-  AX_RETURN_IF_ERROR(OpenTable(layout.embedding, hidden, settings, &bundle));
+  AX_RETURN_IF_ERROR(OpenTable(files.embedding, hidden, settings, &bundle));
 
   AX_ASSIGN_OR_RETURN(const TokenizerFacts tokenizer, ReadTokenizerFacts(bundle.folder));
   bundle.tokenizer = tokenizer.file;
@@ -176,13 +226,14 @@ Result<Bundle> Open(const fs::path& folder) {
     bundle.size_bytes += file.size_bytes;
     bundle.modified_ns = std::max(bundle.modified_ns, file.modified_ns);
   }
-  for (const auto* notes : {&settings.notes, &layout.notes, &tokenizer.notes}) {
+  for (const auto* notes : {&settings.notes, &files.notes, &tokenizer.notes}) {
     bundle.notes.insert(bundle.notes.end(), notes->begin(), notes->end());
   }
-  bundle.notes.insert(bundle.notes.begin(),
-                      fmt::format("{}: per-layer bundle of {} layers, chunk {}, for {}",
-                                  bundle.model_type, bundle.layers.size(), bundle.chunk_tokens,
-                                  bundle.simulator ? "the simulated card" : "the NPU"));
+  bundle.notes.insert(
+      bundle.notes.begin(),
+      fmt::format("{}: {} bundle of {} layers, chunk {}, for {}", bundle.model_type,
+                  LayoutName(bundle.layout), bundle.layer_count, bundle.chunk_tokens,
+                  bundle.simulator ? "the simulated card" : "the NPU"));
   return bundle;
 }
 
@@ -190,8 +241,7 @@ bool LooksLikeBundle(const fs::path& folder) {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder, error)) {
     const std::string name = entry.path().filename().string();
-    if (ParseLayerName(name) || name.ends_with("_post.axmodel") || name == "model.axmodel" ||
-        name == "model_prefill.axmodel" || name == "model_decode.axmodel") {
+    if (ParseLayerName(name) || name.ends_with("_post.axmodel") || IsStackFile(name)) {
       return true;
     }
   }

@@ -1,7 +1,6 @@
 // A model folder ("bundle"): what is in it, checked before any of it touches a device.
 //
-// Design 5. Accepted here: per layer (`*_p{C}_l{i}_together.axmodel` + `*_post.axmodel`). The split
-// and single layouts are recognised and refused by name.
+// Design 5. Three layouts are accepted, see Layout; which one a folder has is found by its files.
 // Owner: plain values; the embedding table is mapped for as long as the Bundle (or a copy of the
 // shared table) lives. Threads: const use from any thread.
 #pragma once
@@ -12,6 +11,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -32,13 +32,23 @@ class EmbeddingTable {
 Result<std::shared_ptr<const EmbeddingTable>> OpenEmbedding(const std::filesystem::path& path,
                                                             std::optional<uint32_t> width);
 
+enum class Layout {
+  kLayers,  // `*_p{C}_l{i}_together.axmodel` and `*_post.axmodel`
+  kSplit,   // `model_prefill.axmodel` and `model_decode.axmodel`, each all layers and the head
+  kSingle,  // `model.axmodel`: the same with the groups of both
+};
+std::string_view LayoutName(Layout layout);  // "per-layer", "split", "single"
+
 struct Bundle {
-  std::filesystem::path folder;               // absolute
-  bool simulator = false;                     // made by axollama-sim: runs on the simulated card
-  std::string model_type;                     // of the file names: "llama", "qwen3" ...
-  uint32_t chunk_tokens = 0;                  // C of the file names
-  std::vector<std::filesystem::path> layers;  // by index
-  std::filesystem::path post;
+  std::filesystem::path folder;  // absolute
+  bool simulator = false;        // made by axollama-sim: runs on the simulated card
+  std::string model_type;        // "llama", "qwen3" ...; never empty
+  uint32_t chunk_tokens = 0;     // C as the files say; 0: they do not
+  uint32_t layer_count = 0;
+  Layout layout = Layout::kLayers;
+  std::vector<std::filesystem::path> layers;  // kLayers: by index
+  std::filesystem::path post;                 // kLayers
+  std::filesystem::path decode, prefill;      // kSplit; the same file in kSingle
   std::shared_ptr<const EmbeddingTable> embedding;
   std::filesystem::path tokenizer;         // tokenizer.json
   std::string chat_template;               // Jinja source; empty: the bundle has none

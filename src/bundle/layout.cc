@@ -1,6 +1,7 @@
 #include "bundle/layout.h"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
@@ -16,6 +17,9 @@ namespace fs = std::filesystem;
 constexpr std::string_view kTogether = "_together.axmodel";
 constexpr std::string_view kPost = "_post.axmodel";
 constexpr std::string_view kDefaultEmbedding = "model.embed_tokens.weight.bfloat16.bin";
+constexpr std::string_view kPrefillFile = "model_prefill.axmodel";
+constexpr std::string_view kDecodeFile = "model_decode.axmodel";
+constexpr std::string_view kSingleFile = "model.axmodel";
 constexpr uint32_t kMaxLayers = 1024;
 
 // Takes `PREFIX` + decimal digits from the end of `text`.
@@ -119,7 +123,114 @@ Result<fs::path> PickEmbedding(const fs::path& folder, const std::vector<fs::pat
                   folder.string(), tables.size()));
 }
 
+// What a folder holds that may belong to a model.
+struct Found {
+  Sets sets;
+  std::vector<fs::path> posts, tables;     // sorted
+  std::map<std::string, fs::path> stacks;  // by name
+};
+
+Result<Found> ListFolder(const fs::path& folder, const Settings& settings) {
+  Found found;
+  std::error_code error;
+  fs::directory_iterator entries(folder, error);
+  if (error) {
+    return Fail(
+        error == std::errc::no_such_file_or_directory ? ErrorKind::kNotFound : ErrorKind::kIo,
+        fmt::format("{}: {}", folder.string(), error.message()));
+  }
+  for (const auto& entry : entries) {
+    const std::string name = entry.path().filename().string();
+    if (const auto layer = ParseLayerName(name)) {
+      found.sets[{layer->type, layer->chunk_tokens}][layer->index] = entry.path();
+    } else if (name.ends_with(kPost)) {
+      found.posts.push_back(entry.path());
+    } else if (IsStackFile(name)) {
+      found.stacks[name] = entry.path();
+    } else if (name == settings.embed_name ||
+               (name.find("embed") != std::string::npos &&
+                (name.ends_with(".bin") || name.ends_with(".npy")))) {
+      found.tables.push_back(entry.path());
+    }
+  }
+  std::sort(found.posts.begin(), found.posts.end());
+  std::sort(found.tables.begin(), found.tables.end());
+  return found;
+}
+
+Status CheckOneLayout(const fs::path& folder, const Found& found) {
+  std::vector<std::string> layouts;
+  if (!found.sets.empty() || !found.posts.empty()) {
+    layouts.push_back(
+        fmt::format("the per-layer one (*{})", found.sets.empty() ? kPost : kTogether));
+  }
+  const bool split = found.stacks.contains(std::string(kPrefillFile)) ||
+                     found.stacks.contains(std::string(kDecodeFile));
+  if (split) layouts.push_back("the split one (model_prefill.axmodel, model_decode.axmodel)");
+  if (found.stacks.contains(std::string(kSingleFile))) {
+    layouts.push_back("the single one (model.axmodel)");
+  }
+  if (layouts.size() > 1) {
+    return Bad(fmt::format("{} holds files of several layouts: {}: keep those of one",
+                           folder.string(), fmt::join(layouts, " and ")));
+  }
+  if (found.sets.empty() && found.stacks.empty()) {
+    return Bad(
+        fmt::format("{} is not a model folder: it has no *_p{{C}}_l{{i}}{} files, no {} "
+                    "with {}, and no {}",
+                    folder.string(), kTogether, kPrefillFile, kDecodeFile, kSingleFile));
+  }
+  return {};
+}
+
+Status TakeStacks(const fs::path& folder, const Found& found, ModelFiles* files) {
+  const auto take = [&](std::string_view name) -> Result<fs::path> {
+    const auto it = found.stacks.find(std::string(name));
+    if (it != found.stacks.end()) return it->second;
+    return Bad(fmt::format("{}: {} is missing: the split layout needs {} and {}: download it",
+                           folder.string(), name, kPrefillFile, kDecodeFile));
+  };
+  if (const auto single = found.stacks.find(std::string(kSingleFile));
+      single != found.stacks.end()) {
+    files->layout = Layout::kSingle;
+    files->decode = files->prefill = single->second;
+    return {};
+  }
+  files->layout = Layout::kSplit;
+  AX_ASSIGN_OR_RETURN(files->decode, take(kDecodeFile));
+  AX_ASSIGN_OR_RETURN(files->prefill, take(kPrefillFile));
+  return {};
+}
+
+Status TakeLayers(const fs::path& folder, const Found& found, const Settings& settings,
+                  ModelFiles* files) {
+  AX_ASSIGN_OR_RETURN(const auto set, PickSet(folder, found.sets, settings));
+  AX_RETURN_IF_ERROR(CheckComplete(folder, *set, settings));
+  std::tie(files->model_type, files->chunk_tokens) = set->first;
+  for (const auto& [index, path] : set->second) files->layers.push_back(path);
+  if (settings.layers && *settings.layers < files->layers.size()) {
+    files->notes.push_back(
+        fmt::format("config.json says axmodel_num {}, the folder has {} layers: "
+                    "all {} are used",
+                    *settings.layers, files->layers.size(), files->layers.size()));
+  }
+  AX_ASSIGN_OR_RETURN(files->post, PickPost(folder, found.posts, files->model_type, settings));
+  return {};
+}
+
 }  // namespace
+
+std::string_view LayoutName(Layout layout) {
+  switch (layout) {
+    case Layout::kLayers:
+      return "per-layer";
+    case Layout::kSplit:
+      return "split";
+    case Layout::kSingle:
+      return "single";
+  }
+  return "unknown";
+}
 
 std::optional<LayerName> ParseLayerName(std::string_view name) {
   if (!name.ends_with(kTogether)) return std::nullopt;
@@ -132,61 +243,21 @@ std::optional<LayerName> ParseLayerName(std::string_view name) {
   return LayerName{std::string(name), *chunk, *index};
 }
 
-Result<Layout> FindLayout(const fs::path& folder, const Settings& settings) {
-  Sets sets;
-  std::vector<fs::path> posts, tables;
-  bool split = false, single = false;
-  std::error_code error;
-  fs::directory_iterator entries(folder, error);
-  if (error) {
-    return Fail(
-        error == std::errc::no_such_file_or_directory ? ErrorKind::kNotFound : ErrorKind::kIo,
-        fmt::format("{}: {}", folder.string(), error.message()));
-  }
-  for (const auto& entry : entries) {
-    const std::string name = entry.path().filename().string();
-    if (const auto layer = ParseLayerName(name)) {
-      sets[{layer->type, layer->chunk_tokens}][layer->index] = entry.path();
-    } else if (name.ends_with(kPost)) {
-      posts.push_back(entry.path());
-    } else if (name == "model_prefill.axmodel" || name == "model_decode.axmodel") {
-      split = true;
-    } else if (name == "model.axmodel") {
-      single = true;
-    } else if (name == settings.embed_name ||
-               (name.find("embed") != std::string::npos &&
-                (name.ends_with(".bin") || name.ends_with(".npy")))) {
-      tables.push_back(entry.path());
-    }
-  }
-  std::sort(posts.begin(), posts.end());
-  std::sort(tables.begin(), tables.end());
-  if (sets.empty()) {
-    if (split || single) {
-      return Bad(
-          fmt::format("{} is a bundle of the {} layout ({}), which is not supported yet: "
-                      "only the per-layer files of pulsar2 llm_build are",
-                      folder.string(), split ? "split" : "single",
-                      split ? "model_prefill.axmodel + model_decode.axmodel" : "model.axmodel"));
-    }
-    return Bad(fmt::format("{} is not a model folder: it has no *_p{{C}}_l{{i}}{} files",
-                           folder.string(), kTogether));
-  }
-  AX_ASSIGN_OR_RETURN(const auto set, PickSet(folder, sets, settings));
-  AX_RETURN_IF_ERROR(CheckComplete(folder, *set, settings));
+bool IsStackFile(std::string_view name) {
+  return name == kPrefillFile || name == kDecodeFile || name == kSingleFile;
+}
 
-  Layout layout;
-  std::tie(layout.model_type, layout.chunk_tokens) = set->first;
-  for (const auto& [index, path] : set->second) layout.layers.push_back(path);
-  if (settings.layers && *settings.layers < layout.layers.size()) {
-    layout.notes.push_back(
-        fmt::format("config.json says axmodel_num {}, the folder has {} layers: "
-                    "all {} are used",
-                    *settings.layers, layout.layers.size(), layout.layers.size()));
+Result<ModelFiles> FindModelFiles(const fs::path& folder, const Settings& settings) {
+  AX_ASSIGN_OR_RETURN(const Found found, ListFolder(folder, settings));
+  AX_RETURN_IF_ERROR(CheckOneLayout(folder, found));
+  ModelFiles files;
+  if (!found.stacks.empty()) {
+    AX_RETURN_IF_ERROR(TakeStacks(folder, found, &files));
+  } else {
+    AX_RETURN_IF_ERROR(TakeLayers(folder, found, settings, &files));
   }
-  AX_ASSIGN_OR_RETURN(layout.post, PickPost(folder, posts, layout.model_type, settings));
-  AX_ASSIGN_OR_RETURN(layout.embedding, PickEmbedding(folder, tables, settings));
-  return layout;
+  AX_ASSIGN_OR_RETURN(files.embedding, PickEmbedding(folder, found.tables, settings));
+  return files;
 }
 
 }  // namespace axollama::bundle

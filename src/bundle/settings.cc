@@ -84,6 +84,7 @@ Status ReadConfig(const json::Object& config, Settings* out) {
   AX_RETURN_IF_ERROR(ReadFileName(config, "template_filename_axmodel", &out->layer_template));
   AX_RETURN_IF_ERROR(ReadFileName(config, "filename_post_axmodel", &out->post_name));
   AX_RETURN_IF_ERROR(ReadFileName(config, "filename_tokens_embed", &out->embed_name));
+  AX_ASSIGN_OR_RETURN(out->model_type, json::GetString(config, "model_type", ""));
   AX_ASSIGN_OR_RETURN(out->system_prompt, json::GetString(config, "system_prompt", ""));
   for (const char* key : {"eos_id", "eos_token_id"}) {
     AX_RETURN_IF_ERROR(AddIds(config, key, &out->eos_ids));

@@ -24,6 +24,7 @@ struct Settings {
   std::optional<uint32_t> embed_width;     // tokens_embed_size, hidden_size
   std::optional<uint32_t> context_tokens;  // axollama.context
   std::optional<uint64_t> parameters;      // axollama.parameters
+  std::string model_type;                  // model_type, as Hugging Face's
   std::string layer_template;              // template_filename_axmodel, file name only
   std::string post_name;                   // filename_post_axmodel, file name only
   std::string embed_name;                  // filename_tokens_embed, file name only

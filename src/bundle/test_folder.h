@@ -9,6 +9,7 @@
 #include <protozero/pbf_builder.hpp>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace axollama::bundle {
@@ -33,22 +34,12 @@ class TestFolder {
   std::filesystem::path path_;
 };
 
-// An ONNX ModelProto with `[1, 1, hidden]` and mask tensors in its shell, and a weight blob.
-inline std::string MakeAxmodel(std::string_view producer, int64_t hidden, int64_t context,
-                               std::string_view program = "") {
+using TestTensor = std::pair<std::string, std::vector<int64_t>>;
+
+// An ONNX ModelProto with these inputs in its shell, and a weight blob.
+inline std::string MakeShell(std::string_view producer, const std::vector<TestTensor>& inputs,
+                             std::string_view program = "") {
   using Writer = protozero::pbf_writer;
-  const auto tensor = [](Writer& graph, std::string_view name, std::vector<int64_t> dims) {
-    Writer info(graph, 11);
-    info.add_string(1, name.data(), name.size());
-    Writer type(info, 2);
-    Writer tensor_type(type, 1);
-    tensor_type.add_int32(1, 16);
-    Writer shape(tensor_type, 2);
-    for (const int64_t dim : dims) {
-      Writer one(shape, 1);
-      one.add_int64(1, dim);
-    }
-  };
   std::string bytes;
   Writer model(bytes);
   model.add_int64(1, 7);
@@ -66,16 +57,64 @@ inline std::string MakeAxmodel(std::string_view producer, int64_t hidden, int64_
       Writer weight(graph, 5);
       weight.add_bytes(9, std::string(4096, '\x7f'));
     }
-    if (hidden > 0) tensor(graph, "input", {1, 1, hidden});
-    if (context > 0) tensor(graph, "mask_0", {1, 1, context});
+    for (const auto& [name, dims] : inputs) {
+      Writer info(graph, 11);
+      info.add_string(1, name);
+      Writer type(info, 2);
+      Writer tensor_type(type, 1);
+      tensor_type.add_int32(1, 16);
+      Writer shape(tensor_type, 2);
+      for (const int64_t dim : dims) {
+        Writer one(shape, 1);
+        one.add_int64(1, dim);
+      }
+    }
   }
   return bytes;
+}
+
+// A layer or a post model; 0: without that tensor.
+inline std::string MakeAxmodel(std::string_view producer, int64_t hidden, int64_t context,
+                               std::string_view program = "") {
+  std::vector<TestTensor> inputs;
+  if (hidden > 0) inputs.push_back({"input", {1, 1, hidden}});
+  if (context > 0) inputs.push_back({"mask_0", {1, 1, context}});
+  return MakeShell(producer, inputs, program);
+}
+
+// A stack of `layers` layers of hidden size 8, with groups of these rows, each after 7 rows.
+inline std::string MakeStack(std::string_view producer, int layers,
+                             const std::vector<int64_t>& group_rows,
+                             std::string_view program = "") {
+  std::vector<TestTensor> inputs;
+  for (size_t g = 0; g < group_rows.size(); ++g) {
+    const std::string end = g == 0 ? "" : "_" + std::to_string(g);
+    const int64_t rows = group_rows[g];
+    inputs.push_back({"input_embeds" + end, {1, rows, 8}});
+    inputs.push_back({"indices" + end, {1, rows}});
+    inputs.push_back({"mask" + end, {1, rows, 7 + rows}});
+    for (int i = 0; i < layers; ++i) {
+      inputs.push_back({"k_cache_" + std::to_string(i) + end, {1, 7, 4}});
+      inputs.push_back({"v_cache_" + std::to_string(i) + end, {1, 7, 4}});
+    }
+  }
+  return MakeShell(producer, inputs, program);
 }
 
 constexpr std::string_view kTokenizerJson =
     R"({"version":"1.0","added_tokens":[{"id":0,"content":"<|endoftext|>","special":true},)"
     R"({"id":1,"content":"<|im_start|>"},{"id":2,"content":"<|im_end|>"},)"
     R"({"id":3,"content":"a\"]}[b"}],"model":{"type":"BPE","vocab":{"\"added_tokens\"":7}}})";
+
+// What a bundle has beside its model files: a table of 5 tokens, 8 wide, a tokenizer, a
+// config.json.
+inline void FillRest(const TestFolder& folder) {
+  std::string table;
+  for (int i = 0; i < 5 * 8; ++i) table += {static_cast<char>(i), '\x3f'};
+  folder.Write("model.embed_tokens.weight.bfloat16.bin", table);
+  folder.Write("tokenizer.json", kTokenizerJson);
+  folder.Write("config.json", "");
+}
 
 // A complete bundle of three layers, hidden size 8, 5 tokens, for the NPU.
 inline void FillBundle(const TestFolder& folder, std::string_view producer = "Pulsar2",
@@ -85,11 +124,7 @@ inline void FillBundle(const TestFolder& folder, std::string_view producer = "Pu
                  MakeAxmodel(producer, 8, 256, program));
   }
   folder.Write("qwen3_post.axmodel", MakeAxmodel(producer, 8, 0));
-  std::string table;
-  for (int i = 0; i < 5 * 8; ++i) table += {static_cast<char>(i), '\x3f'};
-  folder.Write("model.embed_tokens.weight.bfloat16.bin", table);
-  folder.Write("tokenizer.json", kTokenizerJson);
-  folder.Write("config.json", "");
+  FillRest(folder);
 }
 
 }  // namespace axollama::bundle

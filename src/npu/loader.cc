@@ -182,6 +182,11 @@ Status CheckBundle(const bundle::Bundle& bundle, const LayerShape& shape) {
 }  // namespace
 
 Result<Chain> LoadChain(Link& link, const bundle::Bundle& bundle, const StopCheck& stop) {
+  if (bundle.layout != bundle::Layout::kLayers) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("{} has the {} layout, which is not supported yet",
+                            bundle.folder.string(), bundle::LayoutName(bundle.layout)));
+  }
   device::Device& device = link.device();
   AX_ASSIGN_OR_RETURN(const Files files, MeasureFiles(bundle));
   // Reading properties leaves the thread without the device, hence before the binding.

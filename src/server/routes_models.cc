@@ -91,7 +91,7 @@ void Routes::Show(const net::Request& request, net::Responder& responder) {
 
   // Of a loaded model the device's word counts, of others the bundle's.
   int64_t context = bundle->context_tokens.value_or(0);
-  int64_t layers = static_cast<int64_t>(bundle->layers.size());
+  int64_t layers = bundle->layer_count;
   for (const Models::Loaded& loaded : models_->List()) {
     if (loaded.model.folder == model->folder) context = loaded.props.context_tokens;
   }
