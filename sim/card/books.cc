@@ -22,8 +22,11 @@ using axollama::ErrorKind;
 using axollama::Fail;
 using axollama::Result;
 
-constexpr uint64_t kMagic = 0x31736b6f6f627861;  // "axbooks1"
+constexpr uint64_t kMagic = 0x32736b6f6f627861;  // "axbooks2"
 constexpr uint32_t kPlaces = 1024;
+// Executes that others have begun end before that; anything later is no time of this machine's
+// clock, which starts anew when it boots.
+constexpr int64_t kMaxBusyNs = 60'000'000'000;
 constexpr int64_t kSlotNs = 500'000'000;
 constexpr int64_t kSlots = 64;  // 32 s
 
@@ -67,6 +70,7 @@ int OpenStateFile(const std::filesystem::path& path) {
 struct Books::Page {
   std::atomic<uint64_t> magic;
   std::atomic<uint64_t> generation;
+  std::atomic<int64_t> npu_busy_until_ns;
   Slot slots[kSlots];
   Place places[kPlaces];
 };
@@ -232,6 +236,7 @@ bool Books::IsCurrent() const {
 void Books::Reboot() {
   FileLock lock(*this);
   page_->generation.fetch_add(1);
+  page_->npu_busy_until_ns.store(0);
 }
 
 uint64_t Books::used_bytes() {
@@ -265,8 +270,19 @@ Books::NpuTurn::NpuTurn(Books& books) : books_(books), in_process_(books.npu_mut
 Books::NpuTurn::~NpuTurn() {
   const int32_t mine = books_.place_.load();
   if (mine >= 0) books_.page_->places[mine].executing_since_ns.store(0);
-  books_.RecordExecute(begin_ns_, axollama::MonotonicNs());
+  books_.RecordExecute(begin_ns_, end_ns_ != 0 ? end_ns_ : axollama::MonotonicNs());
   flock(books_.npu_fd_, LOCK_UN);
+}
+
+int64_t Books::NpuTurn::free_at_ns() const {
+  const int64_t until_ns = books_.page_->npu_busy_until_ns.load();
+  return until_ns - axollama::MonotonicNs() < kMaxBusyNs ? until_ns : 0;
+}
+
+void Books::NpuTurn::SetSpan(int64_t begin_ns, int64_t end_ns) {
+  begin_ns_ = begin_ns;
+  end_ns_ = end_ns;
+  books_.page_->npu_busy_until_ns.store(end_ns);
 }
 
 void Books::RecordExecute(int64_t begin_ns, int64_t end_ns) {

@@ -56,18 +56,23 @@ class Books {
   std::vector<uint32_t> pids();  // of the living holders
 
   // The NPU, which does one thing at a time: held from construction to destruction. The time in
-  // between counts as load.
+  // between counts as load, or, where time is simulated, the span that is set.
   class NpuTurn {
    public:
     explicit NpuTurn(Books& books);
     ~NpuTurn();
     NpuTurn(const NpuTurn&) = delete;
     NpuTurn& operator=(const NpuTurn&) = delete;
+    // When the executes of all processes so far end.
+    int64_t free_at_ns() const;
+    // When this one is executing; the NPU is taken until its end, which may be to come.
+    void SetSpan(int64_t begin_ns, int64_t end_ns);
 
    private:
     Books& books_;
     std::lock_guard<std::mutex> in_process_;
     int64_t begin_ns_;
+    int64_t end_ns_ = 0;  // 0: when it is destroyed
   };
 
   // Share of [now - window, now] in which the NPU was executing, 0 to 1, in steps of 0.5 s; the

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
+
 namespace axsim::card {
 namespace {
 
@@ -192,6 +194,33 @@ TEST_F(BooksTest, LoadIsTheShareOfTimeInExecutes) {
   EXPECT_EQ(books->Load(now_ns + 40 * kSecondNs, 30 * kSecondNs), 0.0) << "old work is forgotten";
   books->RecordExecute(now_ns + 60 * kSecondNs, now_ns + 200 * kSecondNs);
   EXPECT_NEAR(books->Load(now_ns + 200 * kSecondNs, 2 * kSecondNs), 1.0, 0.01);
+}
+
+// Where time is simulated an execute may end later than its turn.
+TEST_F(BooksTest, TheNpusTimeIsSharedByAllProcesses) {
+  const auto books = Open();
+  const int64_t now_ns = axollama::MonotonicNs();
+  const pid_t pid = Child([&](Books& its) {
+    Books::NpuTurn turn(its);
+    turn.SetSpan(now_ns, now_ns + kSecondNs);
+    return true;
+  });
+  EXPECT_EQ(Books::NpuTurn(*books).free_at_ns(), now_ns + kSecondNs);
+  Kill(pid);
+  {
+    Books::NpuTurn turn(*books);
+    turn.SetSpan(turn.free_at_ns(), turn.free_at_ns() + kSecondNs);
+  }
+  EXPECT_EQ(Books::NpuTurn(*books).free_at_ns(), now_ns + 2 * kSecondNs);
+  EXPECT_NEAR(books->Load(now_ns + 2 * kSecondNs, 2 * kSecondNs), 1.0, 0.01);
+  books->Reboot();
+  EXPECT_EQ(Books::NpuTurn(*books).free_at_ns(), 0);
+  // The state of a machine that has booted since: its clock was further on.
+  {
+    Books::NpuTurn turn(*books);
+    turn.SetSpan(now_ns, now_ns + 86400 * kSecondNs);
+  }
+  EXPECT_EQ(Books::NpuTurn(*books).free_at_ns(), 0);
 }
 
 TEST_F(BooksTest, AnotherFileInItsPlaceIsRefused) {

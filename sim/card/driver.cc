@@ -163,7 +163,8 @@ axclError Driver::Activate(Card* card) {
   if (card->session != nullptr && card->session->IsUsable()) return AXCL_SUCC;
   if (card->session != nullptr) Deactivate(card);
   if (!card->books->Join()) return AXCL_ERR_DEVICE_PROBE;
-  card->session = std::make_shared<Session>(card->config.id, card->books);
+  card->session =
+      std::make_shared<Session>(card->config.id, card->books, *timing::FindCosts(config_.profile));
   card->session->default_context = MakeContext(card->session, true);
   return AXCL_SUCC;
 }

@@ -25,8 +25,10 @@
 #include "sim/card/handles.h"
 #include "sim/card/memory.h"
 #include "sim/card/stream.h"
+#include "sim/card/turn.h"
 #include "sim/card/work_queue.h"
 #include "sim/config/config.h"
+#include "sim/timing/costs.h"
 
 namespace axsim::card {
 
@@ -35,13 +37,14 @@ struct LoadedModel;  // engine.h
 struct Context;
 
 struct Session {
-  Session(int32_t id, std::shared_ptr<Books> its_books)
-      : card_id(id), books(std::move(its_books)), memory(id) {}
+  Session(int32_t id, std::shared_ptr<Books> its_books, const timing::Costs& its_costs)
+      : card_id(id), books(std::move(its_books)), costs(its_costs), memory(id) {}
   // Active, and the card was not rebooted since.
   bool IsUsable() const { return active.load() && books->IsCurrent(); }
 
   const int32_t card_id;
   const std::shared_ptr<Books> books;
+  const timing::Costs& costs;  // of the profile
   std::atomic<bool> active{true};
   Memory memory;
   std::shared_ptr<Context> default_context;
@@ -103,7 +106,7 @@ class Driver {
   std::shared_ptr<Stream> FindStream(const void* handle) const { return streams_.Find(handle); }
   // Queues `work`, which is dropped if the session ends or the card is rebooted first. What becomes
   // of it is not reported.
-  using Work = std::function<void(Session&, const WorkQueue&)>;
+  using Work = std::function<void(Session&, Turn&)>;
   static axclError Submit(const Stream& stream, Work work);
   // Waits for all streams of all cards.
   void SynchronizeCards();

@@ -44,7 +44,16 @@ axclError Driver::DestroyStream(const void* handle, bool force) {
 axclError Driver::SynchronizeStream(const void* handle, int32_t timeout_ms) {
   const auto stream = streams_.Find(handle);
   if (stream == nullptr || stream->is_default) return kUnknownStream;
-  switch (stream->queue->Drain(timeout_ms)) {
+  const timing::Costs& costs = stream->context->session->costs;
+  const int64_t asked_ns = Turn::Ask(costs);
+  const auto waited = stream->queue->Drain(timeout_ms);
+  if (costs.timed && waited == WorkQueue::Waited::kDone) {
+    // Not later than now: what others queued meanwhile is not waited for.
+    const int64_t done_ns =
+        std::min(stream->queue->timeline().free_at_ns(), timing::Clock::System().NowNs());
+    timing::HostTime::OfThisThread().ArriveAt(std::max(asked_ns + costs.small_call_ns, done_ns));
+  }
+  switch (waited) {
     case WorkQueue::Waited::kClosed:
       return kUnknownStream;
     case WorkQueue::Waited::kTimeout:
@@ -65,9 +74,12 @@ axclError Driver::GetDefaultStream(const void* context, void** handle) {
 axclError Driver::Submit(const Stream& stream, Work work) {
   const auto& session = stream.context->session;
   if (!session->IsUsable()) return AXCL_ERR_TASK_EXECUTE_FAIL;
+  const int64_t asked_ns = Turn::Ask(session->costs);
   const auto submitted =
-      stream.queue->Submit([session, work = std::move(work)](const WorkQueue& queue) {
-        if (session->IsUsable()) work(*session, queue);
+      stream.queue->Submit([session, asked_ns, work = std::move(work)](const WorkQueue& queue) {
+        if (!session->IsUsable()) return;
+        Turn turn(session->costs, queue, TurnKind::kQueued, asked_ns);
+        work(*session, turn);
       });
   switch (submitted) {
     case WorkQueue::Submitted::kClosed:
@@ -129,8 +141,10 @@ axclError Driver::RecordEvent(const void* event, const void* stream) {
   const axclError code =
       FindEventAndStream(event, stream, AXCL_ERR_EVENT_RECORD, &found_event, &found_stream);
   if (code != AXCL_SUCC) return code;
-  const axclError submitted =
-      Submit(*found_stream, [found_event](Session&, const WorkQueue&) { found_event->Record(); });
+  const axclError submitted = Submit(*found_stream, [found_event](Session&, Turn& turn) {
+    turn.EndAtOnce();
+    found_event->Record();
+  });
   return submitted == AXCL_SUCC ? AXCL_SUCC : AXCL_ERR_EVENT_RECORD;
 }
 
@@ -140,10 +154,11 @@ axclError Driver::StreamWaitEvent(const void* stream, const void* event, int32_t
   const axclError code =
       FindEventAndStream(event, stream, AXCL_ERR_EVENT_WAIT, &found_event, &found_stream);
   if (code != AXCL_SUCC) return code;
-  const axclError submitted =
-      Submit(*found_stream, [found_event, timeout_ms](Session& session, const WorkQueue& queue) {
-        found_event->Wait(timeout_ms, [&] { return queue.stopping() || !session.IsUsable(); });
-      });
+  const axclError submitted = Submit(*found_stream, [found_event, timeout_ms](Session& session,
+                                                                              Turn& turn) {
+    found_event->Wait(timeout_ms, [&] { return turn.queue().stopping() || !session.IsUsable(); });
+    turn.EndAtOnce();
+  });
   return submitted == AXCL_SUCC ? AXCL_SUCC : AXCL_ERR_EVENT_WAIT;
 }
 

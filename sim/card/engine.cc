@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "sim/timing/execute_time.h"
 
 namespace axsim::card {
 namespace {
@@ -61,6 +62,9 @@ axclError Engine::Finish(Session& session, std::shared_ptr<LoadedModel> loaded,
   loaded->groups = std::make_shared<const Groups>(loaded->model->description().groups);
   loaded->compiler_version = loaded->model->description().compiler_version;
   loaded->file_bytes = bytes.size();
+  for (const container::Group& group : *loaded->groups) {
+    loaded->execute_ns.push_back(timing::ExecuteNs(loaded->model->description().program, group));
+  }
   const uint64_t id = next_id_.fetch_add(1);
   const std::lock_guard lock(session.mutex);
   session.models.emplace(id, std::move(loaded));
@@ -68,7 +72,7 @@ axclError Engine::Finish(Session& session, std::shared_ptr<LoadedModel> loaded,
   return AXCL_SUCC;
 }
 
-axclError Engine::LoadFromFile(Session& session, const char* path, uint64_t* model_id) {
+axclError Engine::LoadFromFile(Session& session, Turn& turn, const char* path, uint64_t* model_id) {
   auto loaded = std::make_shared<LoadedModel>();
   auto file = axollama::MappedFile::Open(path);
   if (!file) {
@@ -88,17 +92,18 @@ axclError Engine::LoadFromFile(Session& session, const char* path, uint64_t* mod
   loaded->cmm_bytes = cmm_bytes;
   const axclError code = Finish(session, std::move(loaded), bytes, model_id);
   if (session.IsUsable()) session.books->Give(code == AXCL_SUCC ? cmm_bytes : 2 * cmm_bytes);
+  if (code == AXCL_SUCC) turn.EndLoad(bytes.size(), /*over_the_bus=*/true);
   return code;
 }
 
-axclError Engine::LoadFromMemory(Session& session, uint64_t address, uint64_t size_bytes,
-                                 uint64_t* model_id) {
+axclError Engine::LoadFromMemory(Session& session, Turn& turn, uint64_t address,
+                                 uint64_t size_bytes, uint64_t* model_id) {
   Memory::Range range;
   if (!session.memory.Resolve(address, size_bytes, &range)) return AXCL_ERR_ENGINE_EXECUTE_FAIL;
-  return LoadFromBytes(session, range.bytes, model_id);
+  return LoadFromBytes(session, turn, range.bytes, model_id);
 }
 
-axclError Engine::LoadFromBytes(Session& session, std::span<const std::byte> bytes,
+axclError Engine::LoadFromBytes(Session& session, Turn& turn, std::span<const std::byte> bytes,
                                 uint64_t* model_id) {
   const uint64_t cmm_bytes = PageRound(bytes.size());
   if (!IsReady(session) || !EnsureExecutor() || !session.books->Take(cmm_bytes)) {
@@ -114,6 +119,7 @@ axclError Engine::LoadFromBytes(Session& session, std::span<const std::byte> byt
     code = Finish(session, std::move(loaded), copy, model_id);
   }
   if (code != AXCL_SUCC && session.IsUsable()) session.books->Give(cmm_bytes);
+  if (code == AXCL_SUCC) turn.EndLoad(bytes.size(), /*over_the_bus=*/false);
   return code;
 }
 
@@ -179,8 +185,8 @@ axclError Engine::Resolve(const Session& session, const std::vector<container::T
   return AXCL_SUCC;
 }
 
-axclError Engine::Execute(Session& session, uint64_t model_id, uint64_t context_id, uint32_t group,
-                          const Io& io) {
+axclError Engine::Execute(Session& session, Turn& turn, uint64_t model_id, uint64_t context_id,
+                          uint32_t group, const Io& io) {
   const auto loaded = Find(session, model_id);
   if (loaded == nullptr) return kUnknownHandle;
   {
@@ -196,11 +202,15 @@ axclError Engine::Execute(Session& session, uint64_t model_id, uint64_t context_
   axclError code = Resolve(session, shapes.inputs, io.inputs, &inputs_);
   if (code == AXCL_SUCC) code = Resolve(session, shapes.outputs, io.outputs, &outputs_);
   if (code == AXCL_SUCC) {
-    const Books::NpuTurn turn(*session.books);
+    Books::NpuTurn npu(*session.books);
+    turn.WaitForNpu(npu.free_at_ns());
     const auto ran = loaded->model->Run(*executor_, group, inputs_, outputs_);
     if (!ran) {
       axollama::log::Error("axsim", "execute: {}", ran.error().message);
       code = AXCL_ERR_ENGINE_EXECUTE_FAIL;
+    } else if (turn.costs().timed) {
+      const int64_t end_ns = turn.EndAfter(loaded->execute_ns[group]);
+      npu.SetSpan(turn.start_ns(), end_ns);
     }
   }
   ranges_.clear();

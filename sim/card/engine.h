@@ -15,6 +15,7 @@
 
 #include "base/file.h"
 #include "sim/card/driver.h"
+#include "sim/card/turn.h"
 #include "sim/container/axmodel.h"
 #include "sim/model/model.h"
 
@@ -31,7 +32,8 @@ struct LoadedModel {
   std::string compiler_version;
   uint64_t file_bytes = 0;
   uint64_t cmm_bytes = 0;
-  axclrtEngineSet affinity = 0x7;  // the three cores
+  std::vector<int64_t> execute_ns;  // of each group, where time is simulated
+  axclrtEngineSet affinity = 0x7;   // the three cores
   std::set<uint64_t> contexts;
 };
 
@@ -56,17 +58,18 @@ class Engine {
  public:
   static Engine& Get();
 
-  axclError LoadFromFile(Session& session, const char* path, uint64_t* model_id);
-  axclError LoadFromMemory(Session& session, uint64_t address, uint64_t size_bytes,
+  axclError LoadFromFile(Session& session, Turn& turn, const char* path, uint64_t* model_id);
+  axclError LoadFromMemory(Session& session, Turn& turn, uint64_t address, uint64_t size_bytes,
                            uint64_t* model_id);
   // Of a file's bytes in the program's memory, which are copied.
-  axclError LoadFromBytes(Session& session, std::span<const std::byte> bytes, uint64_t* model_id);
+  axclError LoadFromBytes(Session& session, Turn& turn, std::span<const std::byte> bytes,
+                          uint64_t* model_id);
   axclError Unload(Session& session, uint64_t model_id);
   // nullptr: unknown in this session.
   std::shared_ptr<LoadedModel> Find(Session& session, uint64_t model_id);
   axclError CreateContext(Session& session, uint64_t model_id, uint64_t* context_id);
-  axclError Execute(Session& session, uint64_t model_id, uint64_t context_id, uint32_t group,
-                    const Io& io);
+  axclError Execute(Session& session, Turn& turn, uint64_t model_id, uint64_t context_id,
+                    uint32_t group, const Io& io);
 
   // The planned working set of a file or of a loaded model, larger than what it takes when idle.
   static uint64_t PlannedCmmBytes(uint64_t file_bytes, const Groups& groups);

@@ -14,6 +14,8 @@
 #include <memory>
 #include <mutex>
 
+#include "sim/timing/clock.h"
+
 namespace axsim::card {
 
 class WorkQueue : public std::enable_shared_from_this<WorkQueue> {
@@ -41,6 +43,9 @@ class WorkQueue : public std::enable_shared_from_this<WorkQueue> {
 
   bool has_worker() const;
 
+  // Until when the work so far takes, where time is simulated; moved by whoever has the turn.
+  timing::Timeline& timeline() const { return timeline_; }
+
  private:
   struct Item {
     uint64_t ticket;
@@ -49,6 +54,7 @@ class WorkQueue : public std::enable_shared_from_this<WorkQueue> {
   bool StartWorker();
   void RunWorker();
 
+  mutable timing::Timeline timeline_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Item> items_;     // by ticket

@@ -14,6 +14,7 @@
 #include "base/env.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "sim/timing/costs.h"
 
 namespace axsim::config {
 namespace {
@@ -83,9 +84,9 @@ Result<int32_t> ParseCode(std::string_view text) {
 }
 
 Status CheckProfile(std::string_view profile) {
-  if (profile == "off") return {};
-  return Fail(ErrorKind::kInvalid,
-              fmt::format("profile \"{}\" is not known; there is \"off\"", profile));
+  if (timing::FindCosts(profile) != nullptr) return {};
+  return Fail(ErrorKind::kInvalid, fmt::format("profile \"{}\" is not known; known are {}", profile,
+                                               timing::ProfileNames()));
 }
 
 Result<Card> ParseCard(const json::Object& object) {

@@ -26,7 +26,7 @@ struct Card {
 };
 
 struct Config {
-  std::string profile = "off";  // how time passes; "off": as fast as the CPU can
+  std::string profile = "off";  // how time passes: a name that timing::FindCosts knows
   uint32_t threads = 0;         // 0: the fastest count
   std::string isa = "auto";
   std::optional<int32_t> init_error;   // what axclInit answers, as if there were no driver

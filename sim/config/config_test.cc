@@ -1,5 +1,6 @@
 #include "sim/config/config.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -62,7 +63,9 @@ TEST(ConfigTest, ErrorsNameFileAndKey) {
   EXPECT_NE(ErrorOf(R"({"cards":[{"cmm":1}]})").find("\"cmm\""), std::string::npos);
   EXPECT_NE(ErrorOf(R"({"threads":"2"})").find("\"threads\""), std::string::npos);
   EXPECT_NE(ErrorOf(R"({"threads":-1})").find("\"threads\""), std::string::npos);
-  EXPECT_NE(ErrorOf(R"({"profile":"pi5"})").find("pi5"), std::string::npos);
+  EXPECT_THAT(ErrorOf(R"({"profile":"pi4"})"),
+              testing::AllOf(testing::HasSubstr("\"pi4\" is not known"),
+                             testing::HasSubstr("off, pi5, native")));
   EXPECT_NE(ErrorOf(R"({"init_error":"no driver"})").find("init_error"), std::string::npos);
   EXPECT_NE(ErrorOf(R"({"init_error":5})").find("init_error"), std::string::npos);
   EXPECT_NE(ErrorOf(R"({"cards":[{"id":0}]})").find("\"id\""), std::string::npos);

@@ -5,10 +5,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "abi/axcl.h"
 #include "sim/card/driver.h"
+#include "sim/card/turn.h"
 
 namespace axsim::entry {
 
@@ -20,14 +22,20 @@ class Call {
       code_ = AXCL_ERR_CONTEXT_NOT_BOUND;
       return;
     }
+    const int64_t asked_ns = card::Turn::Ask(session().costs);
     if (!context_->default_queue->Begin()) {  // the context was destroyed meanwhile
       context_ = nullptr;
       code_ = AXCL_ERR_CONTEXT_NOT_BOUND;
       return;
     }
-    if (!session().IsUsable()) code_ = lost;
+    if (session().IsUsable()) {
+      turn_.emplace(session().costs, *context_->default_queue, card::TurnKind::kCall, asked_ns);
+    } else {
+      code_ = lost;
+    }
   }
   ~Call() {
+    turn_.reset();  // its time passes before the next has its turn
     if (context_ != nullptr) context_->default_queue->End();
   }
   Call(const Call&) = delete;
@@ -36,10 +44,13 @@ class Call {
   bool ok() const { return code_ == AXCL_SUCC; }
   axclError code() const { return code_; }
   card::Session& session() const { return *context_->session; }
+  // Of a call that is ok. One that says nothing takes as long as any small call.
+  card::Turn& turn() const { return *turn_; }
 
  private:
   std::shared_ptr<card::Context> context_;
   axclError code_ = AXCL_SUCC;
+  mutable std::optional<card::Turn> turn_;
 };
 
 // Queues work on a stream that the program named: one that exists no more, or never did, is -1 as

@@ -107,7 +107,7 @@ axclError axclrtEngineLoadFromFile(const char* path, uint64_t* model_id) {
   if (path == nullptr || model_id == nullptr) return AXCL_ERR_ENGINE_NULL;
   const Call call = EngineCall();
   if (!call.ok()) return call.code();
-  return Engine::Get().LoadFromFile(call.session(), path, model_id);
+  return Engine::Get().LoadFromFile(call.session(), call.turn(), path, model_id);
 }
 
 axclError axclrtEngineLoadFromMem(const void* device, uint64_t size, uint64_t* model_id) {
@@ -115,7 +115,7 @@ axclError axclrtEngineLoadFromMem(const void* device, uint64_t size, uint64_t* m
   if (model_id == nullptr) return AXCL_ERR_ENGINE_NULL;
   const Call call = EngineCall();
   if (!call.ok()) return call.code();
-  return Engine::Get().LoadFromMemory(call.session(), Address(device), size, model_id);
+  return Engine::Get().LoadFromMemory(call.session(), call.turn(), Address(device), size, model_id);
 }
 
 axclError axclrtEngineUnload(uint64_t model_id) {
@@ -234,7 +234,7 @@ axclError axclrtEngineExecute(uint64_t model_id, uint64_t context_id, uint32_t g
   if (bindings == nullptr) return AXCL_ERR_ENGINE_ILLEGAL_PARAM;
   const Call call = EngineCall();
   if (!call.ok()) return call.code();
-  return Engine::Get().Execute(call.session(), model_id, context_id, group, *bindings);
+  return Engine::Get().Execute(call.session(), call.turn(), model_id, context_id, group, *bindings);
 }
 
 // The bindings are those of this moment, as in the vendor's library, which sends them along: the
@@ -250,11 +250,10 @@ axclError axclrtEngineExecuteAsync(uint64_t model_id, uint64_t context_id, uint3
     if (context == nullptr) return AXCL_ERR_CONTEXT_NOT_BOUND;
     stream = context->default_stream;
   }
-  return axsim::entry::Submit(
-      stream, [model_id, context_id, group, copy = *bindings](axsim::card::Session& session,
-                                                              const axsim::card::WorkQueue&) {
-        Engine::Get().Execute(session, model_id, context_id, group, copy);
-      });
+  return axsim::entry::Submit(stream, [model_id, context_id, group, copy = *bindings](
+                                          axsim::card::Session& session, axsim::card::Turn& turn) {
+    Engine::Get().Execute(session, turn, model_id, context_id, group, copy);
+  });
 }
 
 }  // extern "C"

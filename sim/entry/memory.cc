@@ -11,7 +11,7 @@ namespace {
 using axsim::card::IsDeviceAddress;
 using axsim::card::Memory;
 using axsim::card::Session;
-using axsim::card::WorkQueue;
+using axsim::card::Turn;
 using axsim::entry::Address;
 using axsim::entry::Call;
 using axsim::entry::Pointer;
@@ -46,10 +46,11 @@ axclError CheckBase(void* device, size_t size) {
 
 // What the calls do in their turn, now or queued.
 
-axclError Fill(const Session& session, void* device, uint8_t value, size_t count) {
+axclError Fill(const Session& session, Turn& turn, void* device, uint8_t value, size_t count) {
   Memory::Range range;
   if (!session.memory.Resolve(Address(device), count, &range)) return AXCL_ERR_MEMORY_NOT_DEVICE;
   std::memset(range.bytes.data(), value, count);
+  turn.End(turn.costs().MemoryNs(count));
   return AXCL_SUCC;
 }
 
@@ -58,7 +59,7 @@ bool IsSupported(axclrtMemcpyKind kind) {
   return kind >= AXCL_MEMCPY_HOST_TO_HOST && kind <= AXCL_MEMCPY_DEVICE_TO_DEVICE;
 }
 
-axclError Copy(const Session& session, void* to, const void* from, size_t count,
+axclError Copy(const Session& session, Turn& turn, void* to, const void* from, size_t count,
                axclrtMemcpyKind kind) {
   const bool to_device = kind == AXCL_MEMCPY_HOST_TO_DEVICE || kind == AXCL_MEMCPY_DEVICE_TO_DEVICE;
   const bool from_device =
@@ -77,18 +78,27 @@ axclError Copy(const Session& session, void* to, const void* from, size_t count,
   }
   std::memmove(to_device ? target.bytes.data() : to, from_device ? source.bytes.data() : from,
                count);
+  if (!to_device && !from_device) {
+    turn.EndAtOnce();
+  } else if (to_device && from_device) {
+    turn.End(turn.costs().MemoryNs(2 * count));
+  } else {
+    turn.End(turn.costs().BusNs(count));
+  }
   return AXCL_SUCC;
 }
 
-axclError Compare(const Session& session, const void* device1, const void* device2, size_t count) {
+axclError Compare(const Session& session, Turn& turn, const void* device1, const void* device2,
+                  size_t count) {
   Memory::Range first;
   Memory::Range second;
   if (!session.memory.Resolve(Address(device1), count, &first) ||
       !session.memory.Resolve(Address(device2), count, &second)) {
     return AXCL_ERR_MEMORY_NOT_DEVICE;
   }
-  return std::memcmp(first.bytes.data(), second.bytes.data(), count) == 0 ? AXCL_SUCC
-                                                                          : AXCL_ERR_FAIL;
+  const bool equal = std::memcmp(first.bytes.data(), second.bytes.data(), count) == 0;
+  turn.End(turn.costs().MemoryNs(2 * count));
+  return equal ? AXCL_SUCC : AXCL_ERR_FAIL;
 }
 
 }  // namespace
@@ -132,7 +142,7 @@ axclError axclrtFreeHost(void* host) {
 axclError axclrtMemset(void* device, uint8_t value, size_t count) {
   if (device == nullptr) return AXCL_ERR_MEMORY_NULL;
   const Call call = MemoryCall();
-  return call.ok() ? Fill(call.session(), device, value, count) : call.code();
+  return call.ok() ? Fill(call.session(), call.turn(), device, value, count) : call.code();
 }
 
 axclError axclrtMemcpy(void* to, const void* from, size_t count, axclrtMemcpyKind kind) {
@@ -140,19 +150,19 @@ axclError axclrtMemcpy(void* to, const void* from, size_t count, axclrtMemcpyKin
   const Call call = MemoryCall();
   if (!call.ok()) return call.code();
   if (!IsSupported(kind)) return AXCL_ERR_UNSUPPORT;
-  return Copy(call.session(), to, from, count, kind);
+  return Copy(call.session(), call.turn(), to, from, count, kind);
 }
 
 axclError axclrtMemcmp(const void* device1, const void* device2, size_t count) {
   if (device1 == nullptr || device2 == nullptr) return AXCL_ERR_MEMORY_NULL;
   const Call call = MemoryCall();
-  return call.ok() ? Compare(call.session(), device1, device2, count) : call.code();
+  return call.ok() ? Compare(call.session(), call.turn(), device1, device2, count) : call.code();
 }
 
 axclError axclrtMemsetAsync(void* device, uint8_t value, size_t count, axclrtStream stream) {
   if (device == nullptr) return AXCL_ERR_MEMORY_NULL;
   return Submit(stream,
-                [=](Session& session, const WorkQueue&) { Fill(session, device, value, count); });
+                [=](Session& session, Turn& turn) { Fill(session, turn, device, value, count); });
 }
 
 axclError axclrtMemcpyAsync(void* to, const void* from, size_t count, axclrtMemcpyKind kind,
@@ -161,15 +171,15 @@ axclError axclrtMemcpyAsync(void* to, const void* from, size_t count, axclrtMemc
   if (to == nullptr || from == nullptr) return AXCL_ERR_MEMORY_NULL;
   if (!IsSupported(kind)) return AXCL_ERR_UNSUPPORT;
   return Submit(stream,
-                [=](Session& session, const WorkQueue&) { Copy(session, to, from, count, kind); });
+                [=](Session& session, Turn& turn) { Copy(session, turn, to, from, count, kind); });
 }
 
 // The vendor's library gives nobody the result either.
 axclError axclrtMemcmpAsync(const void* device1, const void* device2, size_t count,
                             axclrtStream stream) {
   if (device1 == nullptr || device2 == nullptr) return AXCL_ERR_MEMORY_NULL;
-  return Submit(stream, [=](Session& session, const WorkQueue&) {
-    Compare(session, device1, device2, count);
+  return Submit(stream, [=](Session& session, Turn& turn) {
+    Compare(session, turn, device1, device2, count);
   });
 }
 

@@ -4,12 +4,15 @@
 #include <cstddef>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "abi/ax_engine.h"
 #include "sim/card/engine.h"
+#include "sim/card/turn.h"
 #include "sim/card/version.h"
 #include "sim/onboard/board.h"
+#include "sim/timing/costs.h"
 
 namespace axsim::onboard {
 namespace {
@@ -22,22 +25,37 @@ using engine_abi::Tensor;
 
 constexpr uint32_t kAllCores = 0x7;
 
+// Here there is no bus, whatever the profile says of the card.
+const timing::Costs& CostsOf(const card::Session& session) {
+  return session.costs.timed ? *timing::FindCosts("native") : session.costs;
+}
+
 // One call: has its turn among the process's calls, as on the NPU.
 class Call {
  public:
   Call() : context_(Board::Get().context()) {
-    if (context_ != nullptr && !context_->default_queue->Begin()) context_ = nullptr;
+    if (context_ == nullptr) return;
+    const timing::Costs& costs = CostsOf(session());
+    const int64_t asked_ns = card::Turn::Ask(costs);
+    if (context_->default_queue->Begin()) {
+      turn_.emplace(costs, *context_->default_queue, card::TurnKind::kCall, asked_ns);
+    } else {
+      context_ = nullptr;
+    }
   }
   ~Call() {
+    turn_.reset();  // its time passes before the next has its turn
     if (context_ != nullptr) context_->default_queue->End();
   }
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
   bool ok() const { return context_ != nullptr; }
   card::Session& session() const { return *context_->session; }
+  card::Turn& turn() { return *turn_; }
 
  private:
   std::shared_ptr<card::Context> context_;
+  std::optional<card::Turn> turn_;
 };
 
 int32_t FromAxcl(axclError code) {
@@ -108,10 +126,10 @@ class BoardRuntime final : public engine_abi::Runtime {
   }
 
   int32_t Load(const void* data, uint32_t size, uint64_t* model) override {
-    const Call call;
+    Call call;
     if (!call.ok()) return AX_ENGINE_ERR_INIT;
     const auto bytes = std::span(static_cast<const std::byte*>(data), size);
-    return FromAxcl(Engine::Get().LoadFromBytes(call.session(), bytes, model));
+    return FromAxcl(Engine::Get().LoadFromBytes(call.session(), call.turn(), bytes, model));
   }
   int32_t Unload(uint64_t model) override {
     const Call call;
@@ -158,12 +176,12 @@ class BoardRuntime final : public engine_abi::Runtime {
   }
   int32_t Run(uint64_t model, uint64_t context, uint32_t group, std::span<const Buffer> inputs,
               std::span<const Buffer> outputs) override {
-    const Call call;
+    Call call;
     if (!call.ok()) return AX_ENGINE_ERR_INIT;
     card::Io io;
     for (const Buffer& buffer : inputs) io.inputs.push_back({buffer.address, buffer.size_bytes});
     for (const Buffer& buffer : outputs) io.outputs.push_back({buffer.address, buffer.size_bytes});
-    return FromAxcl(Engine::Get().Execute(call.session(), model, context, group, io));
+    return FromAxcl(Engine::Get().Execute(call.session(), call.turn(), model, context, group, io));
   }
 };
 
