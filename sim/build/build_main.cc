@@ -91,8 +91,9 @@ int BuildMain(int argc, char** argv) {
   BuildOptions options;
   std::string weights = "s8";
   std::vector<uint32_t> ladder;
-  CLI::App app{"Makes a bundle for the simulated card from a GGUF file", "axollama-sim build"};
-  app.add_option("SRC", options.source, "GGUF file (F32, F16, BF16, Q8_0, Q4_0, Q4_1)")->required();
+  CLI::App app{"Makes a bundle for the simulated card from a model", "axollama-sim build"};
+  app.add_option("SRC", options.source, "GGUF file, or Hugging Face folder with safetensors")
+      ->required();
   app.add_option("OUT", options.out, "folder to make")->required();
   app.add_option("--weights", weights, "s8 or bf16")
       ->check(CLI::IsMember({"s8", "bf16"}))

@@ -332,8 +332,10 @@ Result<BuildReport> Build(const BuildOptions& options, const std::function<bool(
   AX_RETURN_IF_ERROR(job.Run());
   using axollama::WriteFileAtomically;
   AX_RETURN_IF_ERROR(WriteFileAtomically(path / "tokenizer.json", tokenizer.tokenizer_json));
-  AX_RETURN_IF_ERROR(
-      WriteFileAtomically(path / "tokenizer_config.json", tokenizer.tokenizer_config_json));
+  if (!tokenizer.tokenizer_config_json.empty()) {
+    AX_RETURN_IF_ERROR(
+        WriteFileAtomically(path / "tokenizer_config.json", tokenizer.tokenizer_config_json));
+  }
   if (!tokenizer.chat_template.empty()) {
     AX_RETURN_IF_ERROR(WriteFileAtomically(path / "chat_template.jinja", tokenizer.chat_template));
   }

@@ -1,8 +1,9 @@
-// From a GGUF file to a bundle: the folder of .axmodel files that the simulated card runs.
+// From a GGUF file or a Hugging Face folder to a bundle: the folder of .axmodel files that the
+// simulated card runs.
 //
 // Names, tensors, groups and shapes are those of `pulsar2 llm_build`, or of a file that holds all
-// layers (Layout); the tokenizer, its settings
-// and the chat template come from the GGUF. OUT appears only when complete.
+// layers (Layout); the tokenizer, its settings and the chat template come from the source. OUT
+// appears only when complete.
 // Threads: Build works with two threads of its own; the callbacks come from them, one at a time.
 // Errors: kInvalid for a file that cannot be built, kCancelled after `stop`, kIo for the disk.
 #pragma once

@@ -234,7 +234,7 @@ TEST_F(Builder, RefusesPlacesThatCannotBe) {
   EXPECT_NE(Refusal(), "accepted");
   options_.out = folder_ / "out";
   options_.source = folder_.path();
-  EXPECT_THAT(Refusal(), HasSubstr("is a folder: give a GGUF file"));
+  EXPECT_THAT(Refusal(), HasSubstr("is a folder without config.json"));
   options_.source = folder_ / "absent.gguf";
   EXPECT_THAT(Refusal(), HasSubstr("absent.gguf"));
   options_.source = folder_ / "tiny.gguf";

@@ -19,9 +19,9 @@ namespace axsim::build {
 
 struct TokenizerFiles {
   std::string tokenizer_json;
-  std::string tokenizer_config_json;
-  std::string chat_template;      // empty: none beside tokenizer_config.json
-  std::vector<uint32_t> eos_ids;  // every token that ends an answer
+  std::string tokenizer_config_json;  // empty: none
+  std::string chat_template;          // empty: none beside tokenizer_config.json
+  std::vector<uint32_t> eos_ids;      // every token that ends an answer
   std::optional<uint32_t> bos_id;
 };
 

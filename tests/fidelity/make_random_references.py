@@ -28,19 +28,8 @@ import transformers
 
 import random_models
 
-NAMES = {
-    "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj",
-    "attn_output": "self_attn.o_proj", "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj",
-    "ffn_down": "mlp.down_proj", "attn_norm": "input_layernorm",
-    "ffn_norm": "post_attention_layernorm", "attn_q_norm": "self_attn.q_norm",
-    "attn_k_norm": "self_attn.k_norm",
-}
 ANSWER = 32  # tokens
 AHEAD = 0.15  # several times the rms of what rounding does
-GEMMA_NAMES = {
-    "ffn_norm": "pre_feedforward_layernorm", "post_attention_norm": "post_attention_layernorm",
-    "post_ffw_norm": "post_feedforward_layernorm",
-}
 
 
 def halves(w, heads):
@@ -93,19 +82,11 @@ def make(name):
             w = w - 1  # the converter adds it
         if key == "rope_freqs.weight":
             continue
-        if key == "token_embd.weight":
-            state["model.embed_tokens.weight"] = w
-            state.setdefault("lm_head.weight", w)
-        elif key == "output.weight":
-            state["lm_head.weight"] = w
-        elif key == "output_norm.weight":
-            state["model.norm.weight"] = w
-        else:
-            _, layer, part, suffix = key.split(".")
-            if part in ("attn_q", "attn_k") and a in ("llama", "granite", "minicpm"):
-                w = halves(w, m["heads"] if part == "attn_q" else m["kv_heads"])
-            target = GEMMA_NAMES.get(part, NAMES.get(part)) if gemma else NAMES[part]
-            state[f"model.layers.{layer}.{target}.{suffix}"] = w
+        part = key.split(".")[-2]
+        if part in ("attn_q", "attn_k") and a in ("llama", "granite", "minicpm"):
+            w = halves(w, m["heads"] if part == "attn_q" else m["kv_heads"])
+        state[random_models.hf_name(name, key)] = w
+    state.setdefault("lm_head.weight", state["model.embed_tokens.weight"])
     model.load_state_dict(state, strict=True)
     return model
 

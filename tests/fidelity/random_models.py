@@ -1,6 +1,6 @@
 """Tiny models with random weights, one of each architecture that `axollama-sim build` takes.
 
-Plain Python makes the same GGUF file from the same seed everywhere, so that the references which
+Plain Python makes the same files from the same seed everywhere, a GGUF or a Hugging Face folder, so that the references which
 make_random_references.py computed with transformers need no model files beside them.
 
 Matrices are BF16, so a bundle with bf16 weights holds them exactly; their spread is that of a
@@ -8,6 +8,7 @@ trained model's in that logits differ by several units. The tokenizer is byte-le
 so that a token is a byte of the text; Gemma's is a small SentencePiece one.
 """
 
+import json
 import math
 import random
 import struct
@@ -236,3 +237,141 @@ def write_gguf(name, path):
     head = b"GGUF" + struct.pack("<IQQ", 3, len(infos), len(values))
     head += b"".join(values) + b"".join(infos)
     path.write_bytes(head + bytes(-len(head) % 32) + bytes(data))
+
+
+HF_ARCH = {"llama": "LlamaForCausalLM", "qwen2": "Qwen2ForCausalLM", "qwen3": "Qwen3ForCausalLM",
+           "gemma3": "Gemma3ForCausalLM", "granite": "GraniteForCausalLM",
+           "minicpm": "MiniCPMForCausalLM"}
+HF_NAMES = {
+    "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj",
+    "attn_output": "self_attn.o_proj", "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj",
+    "ffn_down": "mlp.down_proj", "attn_norm": "input_layernorm",
+    "ffn_norm": "post_attention_layernorm", "attn_q_norm": "self_attn.q_norm",
+    "attn_k_norm": "self_attn.k_norm",
+}
+HF_GEMMA_NAMES = {
+    "ffn_norm": "pre_feedforward_layernorm", "post_attention_norm": "post_attention_layernorm",
+    "post_ffw_norm": "post_feedforward_layernorm",
+}
+
+
+def hf_name(name, key):
+    """A tensor's name in a Hugging Face folder; None for what config.json says there."""
+    fixed = {"rope_freqs.weight": None, "token_embd.weight": "model.embed_tokens.weight",
+             "output.weight": "lm_head.weight", "output_norm.weight": "model.norm.weight"}
+    if key in fixed:
+        return fixed[key]
+    _, layer, part, suffix = key.split(".")
+    names = {**HF_NAMES, **HF_GEMMA_NAMES} if arch(name) == "gemma3" else HF_NAMES
+    return f"model.layers.{layer}.{names[part]}.{suffix}"
+
+
+def hf_config(name):
+    m, a = MODELS[name], arch(name)
+    config = {
+        "architectures": [HF_ARCH[a]], "num_hidden_layers": m["layers"],
+        "hidden_size": m["hidden"], "intermediate_size": m["ffn"],
+        "num_attention_heads": m["heads"], "num_key_value_heads": m["kv_heads"],
+        "head_dim": m["head_dim"], "max_position_embeddings": CONTEXT, "rms_norm_eps": 1e-6,
+        "rope_theta": m["theta"], "tie_word_embeddings": not m.get("head"),
+        "vocab_size": vocab(name), "bos_token_id": 257, "eos_token_id": 258}
+    if "llama3" in m:
+        s = m["llama3"]
+        config["rope_scaling"] = {
+            "rope_type": "llama3", "factor": s["factor"], "low_freq_factor": s["low"],
+            "high_freq_factor": s["high"], "original_max_position_embeddings": s["original"]}
+    if a == "gemma3":
+        config |= {"sliding_window": m["window"], "query_pre_attn_scalar": m["head_dim"],
+                   "rope_scaling": {"rope_type": "linear", "factor": m["linear"]},
+                   "bos_token_id": PIECE_CONTROL.index("<bos>"),
+                   "eos_token_id": PIECE_CONTROL.index("<eos>")}
+    s = m.get("scales")
+    if a == "granite":
+        config |= {"embedding_multiplier": s["embedding"], "residual_multiplier": s["residual"],
+                   "attention_multiplier": s["attention"], "logits_scaling": s["logit"]}
+    if a == "minicpm":
+        config |= {"scale_emb": s["embedding"],
+                   "scale_depth": s["residual"] * math.sqrt(m["layers"]),
+                   "dim_model_base": m["hidden"] / s["logit"]}
+    return config
+
+
+def varint(value):
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes(out) + bytes([value])
+
+
+def field(number, content):
+    """A protobuf field: bytes, a float, or a number."""
+    if isinstance(content, bytes):
+        return varint(number << 3 | 2) + varint(len(content)) + content
+    if isinstance(content, float):
+        return varint(number << 3 | 5) + struct.pack("<f", content)
+    return varint(number << 3) + varint(content)
+
+
+def sentencepiece_model():
+    """tokenizer.model of the pieces above: BPE, spaces escaped, nothing before a text."""
+    names = PIECE_CONTROL + [f"<0x{b:02X}>" for b in range(256)] + PIECES
+    kinds = [3, 3, 3, 2] + [6] * 256 + [1] * len(PIECES)
+    scores = [0.0] * (len(names) - len(PIECES)) + [-float(i) for i in range(len(PIECES))]
+    pieces = b"".join(
+        field(1, field(1, name.encode()) + field(2, score) + field(3, kind))
+        for name, score, kind in zip(names, scores, kinds))
+    bos, eos = PIECE_CONTROL.index("<bos>"), PIECE_CONTROL.index("<eos>")
+    trainer = field(3, 2) + field(35, 1) + field(41, bos) + field(42, eos)
+    return pieces + field(2, trainer) + field(3, field(3, 0) + field(4, 0))
+
+
+def write_hf(name, folder, shards):
+    """The same model as transformers would save it, in `shards` files. SentencePiece's tokenizer is
+    written too; a byte-level one is the caller's."""
+    m = MODELS[name]
+    entries = []  # name, dtype, shape, bytes
+    for key, (shape, numbers) in tensors(name).items():
+        target = hf_name(name, key)
+        if target is None:
+            continue
+        if arch(name) == "gemma3" and key.endswith("norm.weight"):
+            numbers = [number - 1 for number in numbers]  # the model adds it
+        raw = struct.pack(f"<{len(numbers)}f", *numbers)
+        if len(shape) == 2:
+            upper = bytearray(len(raw) // 2)
+            upper[0::2], upper[1::2] = raw[2::4], raw[3::4]
+            raw = bytes(upper)
+        if ".attn_q." in key or ".attn_k." in key:
+            raw = halves(name, raw, m["heads"] if ".attn_q." in key else m["kv_heads"])
+        entries.append((target, "BF16" if len(shape) == 2 else "F32", shape, raw))
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(hf_config(name)))
+    if m.get("pieces"):
+        (folder / "tokenizer.model").write_bytes(sentencepiece_model())
+    weight_map = {}
+    for shard in range(shards):
+        file = f"model-{shard + 1:05}-of-{shards:05}.safetensors"
+        header, data = {"__metadata__": {"format": "pt"}}, b""
+        for target, dtype, shape, raw in entries[shard::shards]:
+            header[target] = {"dtype": dtype, "shape": shape,
+                              "data_offsets": [len(data), len(data) + len(raw)]}
+            weight_map[target] = file
+            data += raw
+        head = json.dumps(header).encode()
+        (folder / (file if shards > 1 else "model.safetensors")).write_bytes(
+            struct.pack("<Q", len(head)) + head + data)
+    if shards > 1:
+        (folder / "model.safetensors.index.json").write_text(
+            json.dumps({"metadata": {}, "weight_map": weight_map}))
+
+
+def halves(name, raw, heads):
+    """Rows of q or k as transformers has them; GGUF interleaves RoPE's pairs for some models."""
+    if arch(name) not in ("llama", "granite", "minicpm"):
+        return raw
+    dim = MODELS[name]["head_dim"]
+    size = len(raw) // (heads * dim)
+    rows = [raw[i:i + size] for i in range(0, len(raw), size)]
+    return b"".join(rows[head * dim + i] for head in range(heads)
+                    for i in [*range(0, dim, 2), *range(1, dim, 2)])

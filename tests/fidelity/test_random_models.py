@@ -10,6 +10,7 @@ second by more than two numbers can move. Then the runner answers a prompt greed
 and must give the same tokens.
 """
 
+import filecmp
 import http.client
 import json
 import math
@@ -103,6 +104,19 @@ class RandomModels(unittest.TestCase):
         with open(self.folder / "dump", encoding="utf-8") as lines:
             return [json.loads(line) for line in lines]
 
+    def check_folder(self, name, want):
+        """A Hugging Face folder of the same model must give the same files."""
+        for shards in (1, 3):
+            source, bundle = self.folder / f"hf{shards}", self.folder / f"from_hf{shards}"
+            random_models.write_hf(name, source, shards)
+            if not (source / "tokenizer.model").exists():
+                shutil.copy(want / "tokenizer.json", source)
+            self.run_program(BUILD / "axollama-sim", "build", source, bundle, "--weights", "bf16",
+                             "--context", random_models.CONTEXT, "--prefill-len", 32)
+            for file in want.iterdir():
+                if file.suffix in (".axmodel", ".bin") or file.name == "tokenizer.json":
+                    self.assertTrue(filecmp.cmp(file, bundle / file.name, shallow=False), file.name)
+
     def check(self, name, prefix):
         reference = self.references[name]
         dump = self.dump_of(name)
@@ -125,6 +139,7 @@ class RandomModels(unittest.TestCase):
         layers = random_models.MODELS[name]["layers"]
         self.assertEqual(names, sorted([f"{prefix}_post.axmodel"] + [
             f"{prefix}_p32_l{i}_together.axmodel" for i in range(layers)]))
+        self.check_folder(name, self.folder / "bf16")
         with Runner(self.folder / "bf16", self.folder / "socket", self.environment) as runner:
             status, answer = runner.request("POST", "/completion", {
                 "prompt": reference["prompt"], "n_predict": len(reference["answer"]),
