@@ -36,6 +36,7 @@ struct Place {
   std::atomic<uint32_t> leaks;              // 1: the memory stays taken when the holder dies
   std::atomic<uint32_t> pid;                // for people who look at the file
   std::atomic<int64_t> executing_since_ns;  // 0: not executing
+  std::atomic<uint64_t> loads;              // under way
 };
 
 struct Slot {
@@ -189,6 +190,7 @@ bool Books::Join() {
   place.generation.store(0);  // what follows counts only when it is complete
   place.bytes.store(0);
   place.executing_since_ns.store(0);
+  place.loads.store(0);
   place.leaks.store(leak_on_kill_ ? 1 : 0);
   place.pid.store(static_cast<uint32_t>(getpid()));
   place.generation.store(page_->generation.load());
@@ -258,6 +260,69 @@ std::vector<uint32_t> Books::pids() {
     if (Counts(i) && IsAlive(i)) pids.push_back(page_->places[i].pid.load());
   }
   return pids;
+}
+
+std::vector<Books::Holder> Books::Holders() {
+  FileLock lock(*this);
+  std::vector<Holder> holders;
+  for (uint32_t i = 0; i < kPlaces; ++i) {
+    const Place& place = page_->places[i];
+    if (Counts(i)) holders.push_back({place.pid.load(), place.bytes.load(), IsAlive(i)});
+  }
+  return holders;
+}
+
+uint64_t Books::ForgetDead() {
+  FileLock lock(*this);
+  uint64_t freed_bytes = 0;
+  for (uint32_t i = 0; i < kPlaces; ++i) {
+    if (!Counts(i) || IsAlive(i)) continue;
+    freed_bytes += page_->places[i].bytes.load();
+    page_->places[i].generation.store(0);
+  }
+  return freed_bytes;
+}
+
+template <typename Matches>
+bool Books::AnyPlace(const Matches& matches) {
+  const uint64_t present = generation();
+  for (uint32_t i = 0; i < kPlaces; ++i) {
+    const Place& place = page_->places[i];
+    if (place.generation.load() == present && matches(place, i)) return true;
+  }
+  return false;
+}
+
+bool Books::IsExecuting() {
+  return AnyPlace([this](const Place& place, uint32_t index) {
+    return place.executing_since_ns.load() != 0 && IsAlive(index);
+  });
+}
+
+bool Books::IsLoading() {
+  return AnyPlace([this](const Place& place, uint32_t index) {
+    return place.loads.load() != 0 && IsAlive(index);
+  });
+}
+
+bool Books::DiedLoading() {
+  return AnyPlace([this](const Place& place, uint32_t index) {
+    return place.loads.load() != 0 && !IsAlive(index);
+  });
+}
+
+Books::LoadTurn::LoadTurn(Books& books) : books_(books) {
+  FileLock lock(books_);
+  if (!books_.IsCurrent()) return;
+  generation_ = books_.generation();
+  books_.page_->places[books_.place_.load()].loads.fetch_add(1);
+}
+
+Books::LoadTurn::~LoadTurn() {
+  FileLock lock(books_);
+  // After a reboot the place may have been emptied for another session.
+  if (!books_.IsCurrent() || books_.generation() != generation_) return;
+  books_.page_->places[books_.place_.load()].loads.fetch_sub(1);
 }
 
 Books::NpuTurn::NpuTurn(Books& books) : books_(books), in_process_(books.npu_mutex_) {

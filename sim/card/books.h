@@ -54,6 +54,14 @@ class Books {
   uint64_t used_bytes();
   uint32_t holders();            // places with memory or a living holder
   std::vector<uint32_t> pids();  // of the living holders
+  struct Holder {
+    uint32_t pid = 0;
+    uint64_t bytes = 0;
+    bool alive = false;  // false: what it left behind
+  };
+  std::vector<Holder> Holders();
+  // Frees what dead holders left behind; how much that was.
+  uint64_t ForgetDead();
 
   // The NPU, which does one thing at a time: held from construction to destruction. The time in
   // between counts as load, or, where time is simulated, the span that is set.
@@ -75,6 +83,22 @@ class Books {
     int64_t end_ns_ = 0;  // 0: when it is destroyed
   };
 
+  // A load into the card's memory, from construction to destruction.
+  class LoadTurn {
+   public:
+    explicit LoadTurn(Books& books);
+    ~LoadTurn();
+    LoadTurn(const LoadTurn&) = delete;
+    LoadTurn& operator=(const LoadTurn&) = delete;
+
+   private:
+    Books& books_;
+    uint64_t generation_ = 0;  // 0: the card was lost before
+  };
+  bool IsExecuting();  // some living process
+  bool IsLoading();    // the same
+  bool DiedLoading();  // a process that is dead, in the present generation
+
   // Share of [now - window, now] in which the NPU was executing, 0 to 1, in steps of 0.5 s; the
   // window is at most 30 s. Times are MonotonicNs().
   double Load(int64_t now_ns, int64_t window_ns);
@@ -90,6 +114,8 @@ class Books {
   bool IsAlive(uint32_t place);
   bool Counts(uint32_t place);  // in the present generation; frees it if its holder's death does
   uint64_t UsedLocked();
+  template <typename Matches>
+  bool AnyPlace(const Matches& matches);
 
   const int books_fd_;
   const int npu_fd_;

@@ -9,11 +9,13 @@
 #include <utility>
 
 #include "base/log.h"
+#include "sim/card/disturb.h"
 
 namespace axsim::card {
 namespace {
 
 constexpr axclError kConfigIllegal = AXCL_CODE(0x06u, 0x03u);
+constexpr int32_t kMostIds = 255;  // ids are bus numbers from 1
 
 // What the calling thread is bound to. The context may be gone: check `alive`. The main thread has
 // no destructor for it, since programs call from exit handlers, which run after those.
@@ -89,7 +91,13 @@ axclError Driver::Init(std::string_view argument) {
   for (const config::Card& card : config_.cards) {
     auto books = Books::Open(*folder, card);
     if (!books) return fail(AXCL_ERR_DEVICE_OPEN, books.error().message);
-    cards.push_back({card, std::move(*books), nullptr, 0, CardUid(*folder, card.id)});
+    auto board = faults::Board::Open(*folder, card.id, card.faults);
+    if (!board) return fail(AXCL_ERR_DEVICE_OPEN, board.error().message);
+    cards.push_back(
+        {card, std::move(*books), std::move(*board), nullptr, 0, CardUid(*folder, card.id)});
+  }
+  if (std::none_of(cards.begin(), cards.end(), IsThere)) {
+    return fail(AXCL_ERR_DEVICE_NO_CONNECT, "no card is connected");
   }
   cards_ = std::move(cards);
   init_failure_ = AXCL_SUCC;
@@ -121,18 +129,31 @@ Driver::Card* Driver::FindCard(int32_t card_id, axclError* code) {
     *code = init_failure_ != AXCL_SUCC ? init_failure_ : AXCL_ERR_DEVICE_NO_CONNECT;
     return nullptr;
   }
-  const auto found = std::find_if(cards_.begin(), cards_.end(), [card_id](const Card& card) {
-    return card.config.id == card_id;
-  });
-  return found == cards_.end() ? nullptr : &*found;
+  Card* found = nullptr;
+  bool any = false;
+  for (Card& card : cards_) {
+    if (!IsThere(card)) continue;
+    any = true;
+    if (card.id() == card_id) found = &card;
+  }
+  if (!any) *code = AXCL_ERR_DEVICE_NO_CONNECT;
+  return found;
+}
+
+bool Driver::IsThere(const Card& card) {
+  DisturbIdle(*card.faults, *card.books);
+  return !card.faults->IsGone();
 }
 
 axclError Driver::ListCards(std::vector<int32_t>* ids) const {
   const std::lock_guard lock(mutex_);
   ids->clear();
   if (inits_ == 0) return init_failure_ != AXCL_SUCC ? init_failure_ : AXCL_ERR_DEVICE_NO_CONNECT;
-  for (const Card& card : cards_) ids->push_back(card.config.id);
-  return AXCL_SUCC;
+  for (const Card& card : cards_) {
+    if (IsThere(card)) ids->push_back(card.id());
+  }
+  std::sort(ids->begin(), ids->end());
+  return ids->empty() ? AXCL_ERR_DEVICE_NO_CONNECT : AXCL_SUCC;
 }
 
 bool Driver::ListPids(int32_t card_id, std::vector<uint32_t>* pids) {
@@ -162,9 +183,9 @@ void Driver::Bind(const std::shared_ptr<Context>& context) { CurrentBinding() = 
 axclError Driver::Activate(Card* card) {
   if (card->session != nullptr && card->session->IsUsable()) return AXCL_SUCC;
   if (card->session != nullptr) Deactivate(card);
-  if (!card->books->Join()) return AXCL_ERR_DEVICE_PROBE;
-  card->session =
-      std::make_shared<Session>(card->config.id, card->books, *timing::FindCosts(config_.profile));
+  if (card->faults->IsDeaf() || !card->books->Join()) return AXCL_ERR_DEVICE_PROBE;
+  card->session = std::make_shared<Session>(card->id(), card->config.id, card->books, card->faults,
+                                            *timing::FindCosts(config_.profile));
   card->session->default_context = MakeContext(card->session, true);
   return AXCL_SUCC;
 }
@@ -218,11 +239,34 @@ axclError Driver::ResetDevice(int32_t card_id) {
 
 axclError Driver::Reboot(int32_t card_id) {
   const std::lock_guard lock(mutex_);
-  axclError code;
-  Card* card = FindCard(card_id, &code);
-  if (card == nullptr) return code;
+  // Also one that is gone: the slot's reset does not need the card.
+  const auto card = std::find_if(cards_.begin(), cards_.end(),
+                                 [card_id](const Card& its) { return its.id() == card_id; });
+  if (card == cards_.end()) {
+    axclError code;
+    FindCard(card_id, &code);
+    return code;
+  }
+  if (const auto fails = card->faults->Fire(faults::Kind::kRebootFails)) {
+    if (fails->fault.code) return *fails->fault.code;
+  } else {
+    card->faults->Heal();
+  }
   card->books->Reboot();
+  if (card->faults->Fire(faults::Kind::kReorderIds)) {
+    card->faults->SetVisibleId(UnusedId(card_id));
+  }
   return AXCL_SUCC;
+}
+
+int32_t Driver::UnusedId(int32_t after) const {
+  const auto is_used = [this](int32_t id) {
+    return std::any_of(cards_.begin(), cards_.end(),
+                       [id](const Card& card) { return card.id() == id; });
+  };
+  int32_t id = after;
+  for (int i = 0; i < kMostIds && is_used(id); ++i) id = id % kMostIds + 1;
+  return id;
 }
 
 axclError Driver::CreateContext(int32_t card_id, void** handle) {

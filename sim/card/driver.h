@@ -28,6 +28,7 @@
 #include "sim/card/turn.h"
 #include "sim/card/work_queue.h"
 #include "sim/config/config.h"
+#include "sim/faults/board.h"
 #include "sim/timing/costs.h"
 
 namespace axsim::card {
@@ -37,15 +38,28 @@ struct LoadedModel;  // engine.h
 struct Context;
 
 struct Session {
-  Session(int32_t id, std::shared_ptr<Books> its_books, const timing::Costs& its_costs)
-      : card_id(id), books(std::move(its_books)), costs(its_costs), memory(id) {}
+  // `id` at present; `config_id` is the card's first.
+  Session(int32_t id, int32_t config_id, std::shared_ptr<Books> its_books,
+          std::shared_ptr<faults::Board> its_faults, const timing::Costs& its_costs)
+      : card_id(id),
+        books(std::move(its_books)),
+        faults(std::move(its_faults)),
+        costs(its_costs),
+        memory(config_id) {}
   // Active, and the card was not rebooted since.
   bool IsUsable() const { return active.load() && books->IsCurrent(); }
 
   const int32_t card_id;
+  // Takes memory of the card. False: there is no room, or a fault says so.
+  bool Take(uint64_t bytes) {
+    return !faults->Fire(faults::Kind::kOutOfMemory) && books->Take(bytes);
+  }
+
   const std::shared_ptr<Books> books;
+  const std::shared_ptr<faults::Board> faults;
   const timing::Costs& costs;  // of the profile
   std::atomic<bool> active{true};
+  std::atomic<bool> needs_reset{false};  // a fault: its loads and executes fail
   Memory memory;
   std::shared_ptr<Context> default_context;
 
@@ -123,8 +137,10 @@ class Driver {
 
  private:
   struct Card {
+    int32_t id() const { return faults->visible_id(); }
     config::Card config;
     std::shared_ptr<Books> books;
+    std::shared_ptr<faults::Board> faults;
     std::shared_ptr<Session> session;  // nullptr: not active
     uint32_t references = 0;           // SetDevice calls not yet reset
     uint64_t uid = 0;
@@ -133,6 +149,9 @@ class Driver {
   Driver() = default;
   // nullptr with the code to return: not initialised, no card, or no such id.
   Card* FindCard(int32_t card_id, axclError* code);
+  // False: a fault took it away.
+  static bool IsThere(const Card& card);
+  int32_t UnusedId(int32_t after) const;
   axclError Activate(Card* card);
   void Deactivate(Card* card);
   std::shared_ptr<Context> MakeContext(const std::shared_ptr<Session>& session, bool is_default);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "sim/card/disturb.h"
 #include "sim/card/driver.h"
 
 namespace axsim::card {
@@ -73,6 +74,7 @@ axclError Driver::GetDefaultStream(const void* context, void** handle) {
 
 axclError Driver::Submit(const Stream& stream, Work work) {
   const auto& session = stream.context->session;
+  DisturbCall(*session);
   if (!session->IsUsable()) return AXCL_ERR_TASK_EXECUTE_FAIL;
   const int64_t asked_ns = Turn::Ask(session->costs);
   const auto submitted =

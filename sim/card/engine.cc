@@ -4,7 +4,9 @@
 #include <cstring>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "sim/card/disturb.h"
 #include "sim/timing/execute_time.h"
 
 namespace axsim::card {
@@ -65,6 +67,7 @@ axclError Engine::Finish(Session& session, std::shared_ptr<LoadedModel> loaded,
   for (const container::Group& group : *loaded->groups) {
     loaded->execute_ns.push_back(timing::ExecuteNs(loaded->model->description().program, group));
   }
+  if (const axclError fault = DisturbLoadEnd(session); fault != AXCL_SUCC) return fault;
   const uint64_t id = next_id_.fetch_add(1);
   const std::lock_guard lock(session.mutex);
   session.models.emplace(id, std::move(loaded));
@@ -81,10 +84,13 @@ axclError Engine::LoadFromFile(Session& session, Turn& turn, const char* path, u
   }
   loaded->file = std::move(*file);
   const auto bytes = loaded->file.bytes();
-  if (bytes.empty() || !IsReady(session) || !EnsureExecutor()) return AXCL_ERR_ENGINE_EXECUTE_FAIL;
+  if (bytes.empty() || !IsReady(session)) return AXCL_ERR_ENGINE_EXECUTE_FAIL;
+  const Books::LoadTurn load(*session.books);
+  if (const axclError fault = DisturbLoad(session); fault != AXCL_SUCC) return fault;
+  if (!EnsureExecutor()) return AXCL_ERR_ENGINE_EXECUTE_FAIL;
   // The library copies the file to the card, and the card makes its model of the copy.
   const uint64_t cmm_bytes = PageRound(bytes.size());
-  if (!session.books->Take(2 * cmm_bytes)) {
+  if (!session.Take(2 * cmm_bytes)) {
     axollama::log::Warn("axsim", "no room on the card to load {}: {} bytes and a transient copy",
                         path, bytes.size());
     return AXCL_ERR_MEMORY_EXECUTE_FAIL;
@@ -106,9 +112,10 @@ axclError Engine::LoadFromMemory(Session& session, Turn& turn, uint64_t address,
 axclError Engine::LoadFromBytes(Session& session, Turn& turn, std::span<const std::byte> bytes,
                                 uint64_t* model_id) {
   const uint64_t cmm_bytes = PageRound(bytes.size());
-  if (!IsReady(session) || !EnsureExecutor() || !session.books->Take(cmm_bytes)) {
-    return AXCL_ERR_ENGINE_EXECUTE_FAIL;
-  }
+  if (!IsReady(session)) return AXCL_ERR_ENGINE_EXECUTE_FAIL;
+  const Books::LoadTurn load(*session.books);
+  if (const axclError fault = DisturbLoad(session); fault != AXCL_SUCC) return fault;
+  if (!EnsureExecutor() || !session.Take(cmm_bytes)) return AXCL_ERR_ENGINE_EXECUTE_FAIL;
   auto loaded = std::make_shared<LoadedModel>();
   loaded->cmm_bytes = cmm_bytes;
   loaded->copy = Pages::Make(cmm_bytes);
@@ -204,13 +211,24 @@ axclError Engine::Execute(Session& session, Turn& turn, uint64_t model_id, uint6
   if (code == AXCL_SUCC) {
     Books::NpuTurn npu(*session.books);
     turn.WaitForNpu(npu.free_at_ns());
-    const auto ran = loaded->model->Run(*executor_, group, inputs_, outputs_);
-    if (!ran) {
-      axollama::log::Error("axsim", "execute: {}", ran.error().message);
-      code = AXCL_ERR_ENGINE_EXECUTE_FAIL;
-    } else if (turn.costs().timed) {
-      const int64_t end_ns = turn.EndAfter(loaded->execute_ns[group]);
-      npu.SetSpan(turn.start_ns(), end_ns);
+    const int64_t begin_ns = axollama::MonotonicNs();
+    code = DisturbExecute(session);
+    if (code == AXCL_SUCC) {
+      const auto ran = loaded->model->Run(*executor_, group, inputs_, outputs_);
+      if (!ran) {
+        axollama::log::Error("axsim", "execute: {}", ran.error().message);
+        code = AXCL_ERR_ENGINE_EXECUTE_FAIL;
+      }
+    }
+    if (code == AXCL_SUCC) {
+      const double factor = SlowFactor(session);
+      if (turn.costs().timed) {
+        const int64_t end_ns = turn.EndAfter(
+            static_cast<int64_t>(static_cast<double>(loaded->execute_ns[group]) * factor));
+        npu.SetSpan(turn.start_ns(), end_ns);
+      } else if (factor > 1) {
+        Linger(session, begin_ns, factor);
+      }
     }
   }
   ranges_.clear();

@@ -33,6 +33,7 @@ axclError Driver::ReadProperties(int32_t card_id, axclrtDeviceProperties* proper
   axclError code;
   Card* card = FindCard(card_id, &code);
   if (card == nullptr) return code;
+  if (card->faults->IsDeaf()) return AXCL_ERR_DEVICE_QUERY;
   Books& books = *card->books;
   const int64_t now_ns = axollama::MonotonicNs();
   const double load = books.Load(now_ns, kLoadWindowNs);

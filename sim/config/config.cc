@@ -89,6 +89,22 @@ Status CheckProfile(std::string_view profile) {
                                                timing::ProfileNames()));
 }
 
+Result<std::vector<faults::Fault>> ParseFaults(const json::Value& value) {
+  if (!value.is_array()) return Fail(ErrorKind::kInvalid, "\"faults\" must be an array");
+  if (value.get_array().size() > faults::kMostFaults) {
+    return Fail(ErrorKind::kInvalid, fmt::format("a card has {} \"faults\", but may have {}",
+                                                 value.get_array().size(), faults::kMostFaults));
+  }
+  std::vector<faults::Fault> faults;
+  for (const json::Value& item : value.get_array()) {
+    if (!item.is_object()) {
+      return Fail(ErrorKind::kInvalid, "every one of \"faults\" must be an object");
+    }
+    AX_ASSIGN_OR_RETURN(faults.emplace_back(), faults::ParseFault(item.get_object()));
+  }
+  return faults;
+}
+
 Result<Card> ParseCard(const json::Object& object) {
   AX_RETURN_IF_ERROR(CheckKeys(object, kCardKeys));
   Card card;
@@ -97,11 +113,7 @@ Result<Card> ParseCard(const json::Object& object) {
                       GetIntIn(object, "cmm_mib", card.cmm_mib, kMinCmmMib, kMaxCmmMib));
   AX_ASSIGN_OR_RETURN(card.leak_on_kill, json::GetBool(object, "leak_on_kill", card.leak_on_kill));
   if (const json::Value* faults = json::Find(object, "faults")) {
-    if (!faults->is_array()) return Fail(ErrorKind::kInvalid, "\"faults\" must be an array");
-    if (!faults->get_array().empty()) {
-      return Fail(ErrorKind::kInvalid,
-                  "\"faults\" must be empty: this simulated card has no faults to switch on");
-    }
+    AX_ASSIGN_OR_RETURN(card.faults, ParseFaults(*faults));
   }
   card.id = static_cast<int32_t>(id);
   card.cmm_mib = static_cast<uint32_t>(cmm_mib);
@@ -115,8 +127,7 @@ Result<std::vector<Card>> ParseCards(const json::Value& value) {
     if (!item.is_object()) {
       return Fail(ErrorKind::kInvalid, "every one of \"cards\" must be an object");
     }
-    AX_ASSIGN_OR_RETURN(const Card card, ParseCard(item.get_object()));
-    cards.push_back(card);
+    AX_ASSIGN_OR_RETURN(cards.emplace_back(), ParseCard(item.get_object()));
   }
   std::sort(cards.begin(), cards.end(), [](const Card& a, const Card& b) { return a.id < b.id; });
   for (size_t i = 1; i < cards.size(); ++i) {

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "sim/faults/fault.h"
 
 namespace axsim::config {
 
@@ -23,6 +24,7 @@ struct Card {
   int32_t id = 1;            // the device id, which is the PCI bus number: 1 to 255
   uint32_t cmm_mib = 7040;   // the card's memory for models and buffers
   bool leak_on_kill = true;  // a process that ends without freeing leaves its memory taken
+  std::vector<faults::Fault> faults;
 };
 
 struct Config {

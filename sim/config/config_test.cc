@@ -45,6 +45,21 @@ TEST(ConfigTest, EveryKeyIsRead) {
   EXPECT_FALSE(config->cards[1].leak_on_kill);
 }
 
+TEST(ConfigTest, EachCardHasItsFaults) {
+  const auto config = Parse(
+      R"({"cards":[{"id":2,"faults":[{"kind":"hang","nth":5},{"kind":"async_unsupported"}]},
+                   {"id":3}]})",
+      "test.json");
+  ASSERT_TRUE(config) << config.error().message;
+  ASSERT_EQ(config->cards[0].faults.size(), 2u);
+  EXPECT_EQ(config->cards[0].faults[0].nth, 5u);
+  EXPECT_EQ(config->cards[0].faults[1].kind, faults::Kind::kAsyncUnsupported);
+  EXPECT_TRUE(config->cards[1].faults.empty());
+  std::string many = R"({"kind":"hang"})";
+  for (size_t i = 0; i < faults::kMostFaults; ++i) many += R"(,{"kind":"hang"})";
+  EXPECT_NE(ErrorOf(R"({"cards":[{"faults":[)" + many + "]}]}").find("faults"), std::string::npos);
+}
+
 TEST(ConfigTest, NullMeansDefault) {
   const auto config = Parse(R"({"init_error":null,"cards":null})", "test.json");
   ASSERT_TRUE(config) << config.error().message;
@@ -71,7 +86,9 @@ TEST(ConfigTest, ErrorsNameFileAndKey) {
   EXPECT_NE(ErrorOf(R"({"cards":[{"id":0}]})").find("\"id\""), std::string::npos);
   EXPECT_NE(ErrorOf(R"({"cards":[{"id":3},{"id":3}]})").find("two cards"), std::string::npos);
   EXPECT_NE(ErrorOf(R"({"cards":[{"cmm_mib":1}]})").find("cmm_mib"), std::string::npos);
-  EXPECT_NE(ErrorOf(R"({"cards":[{"faults":[{"kind":"hang"}]}]})").find("faults"),
+  EXPECT_NE(ErrorOf(R"({"cards":[{"faults":{}}]})").find("\"faults\""), std::string::npos);
+  EXPECT_NE(ErrorOf(R"({"cards":[{"faults":["hang"]}]})").find("\"faults\""), std::string::npos);
+  EXPECT_NE(ErrorOf(R"({"cards":[{"faults":[{"kind":"hung"}]}]})").find("test.json: \"kind\""),
             std::string::npos);
   EXPECT_NE(ErrorOf(R"({"cards":[1]})").find("cards"), std::string::npos);
   EXPECT_NE(ErrorOf("{").find("test.json"), std::string::npos);

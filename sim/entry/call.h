@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "abi/axcl.h"
+#include "sim/card/disturb.h"
 #include "sim/card/driver.h"
 #include "sim/card/turn.h"
 
@@ -28,6 +29,7 @@ class Call {
       code_ = AXCL_ERR_CONTEXT_NOT_BOUND;
       return;
     }
+    card::DisturbCall(session());
     if (session().IsUsable()) {
       turn_.emplace(session().costs, *context_->default_queue, card::TurnKind::kCall, asked_ns);
     } else {

@@ -16,6 +16,7 @@ using axsim::card::LoadedModel;
 using axsim::card::Memory;
 using axsim::entry::Address;
 using axsim::entry::Call;
+using axsim::faults::Kind;
 
 constexpr axclError kUnknownHandle = -1;
 constexpr axclrtEngineSet kAllCores = 0x7;
@@ -250,8 +251,14 @@ axclError axclrtEngineExecuteAsync(uint64_t model_id, uint64_t context_id, uint3
     if (context == nullptr) return AXCL_ERR_CONTEXT_NOT_BOUND;
     stream = context->default_stream;
   }
+  // Before V3.10.2 the vendor's library has the function, which only says no.
+  const auto found = axsim::card::Driver::Get().FindStream(stream);
+  if (found != nullptr && found->context->session->faults->Fire(Kind::kAsyncUnsupported)) {
+    return AXCL_ERR_UNSUPPORT;
+  }
   return axsim::entry::Submit(stream, [model_id, context_id, group, copy = *bindings](
                                           axsim::card::Session& session, axsim::card::Turn& turn) {
+    if (session.faults->Fire(Kind::kSilentAsync)) return;
     Engine::Get().Execute(session, turn, model_id, context_id, group, copy);
   });
 }

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "abi/axcl.h"
+#include "sim/card/disturb.h"
 #include "sim/card/memory.h"
 #include "sim/entry/call.h"
 
@@ -24,7 +25,7 @@ axclError Allocate(void** device, size_t size) {
   *device = nullptr;
   const Call call = MemoryCall();
   if (!call.ok()) return call.code();
-  if (size == 0 || !call.session().books->Take(size)) return AXCL_ERR_MEMORY_EXECUTE_FAIL;
+  if (size == 0 || !call.session().Take(size)) return AXCL_ERR_MEMORY_EXECUTE_FAIL;
   const uint64_t address = call.session().memory.Allocate(size);
   if (address == 0) {
     call.session().books->Give(size);
@@ -83,6 +84,7 @@ axclError Copy(const Session& session, Turn& turn, void* to, const void* from, s
   } else if (to_device && from_device) {
     turn.End(turn.costs().MemoryNs(2 * count));
   } else {
+    if (from_device) axsim::card::DisturbRead(session, {static_cast<std::byte*>(to), count});
     turn.End(turn.costs().BusNs(count));
   }
   return AXCL_SUCC;

@@ -30,7 +30,7 @@ int32_t Allocate(uint64_t* physical, void** virt, uint32_t size, uint32_t align)
   const auto context = Board::Get().context();
   if (context == nullptr) return AX_ERR_CMM_NOTREADY;
   Session& session = *context->session;
-  if (!session.books->Take(size)) return AX_ERR_CMM_NOMEM;
+  if (!session.Take(size)) return AX_ERR_CMM_NOMEM;
   const uint64_t address = session.memory.Allocate(size);
   Memory::Range range;
   if (address == 0 || !session.memory.Resolve(address, size, &range)) {
