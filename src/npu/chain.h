@@ -1,18 +1,21 @@
 // Everything of a model that lives on the device: layers, post model, caches and buffers, bound
 // once. The loader fills it, the hot path runs it.
 //
-// Each input and output has a buffer of its own, bound whole (interior addresses are misread by
-// the card when bound); only copies use interior addresses. Layer i reads hidden[i % 2] and writes
-// hidden[(i + 1) % 2], so bindings never change.
+// Each input and output has a buffer of its own, bound whole (interior addresses that are not
+// aligned are misread by the card when bound); only copies use interior addresses. Layer i reads
+// hidden[i % 2] and writes hidden[(i + 1) % 2], so bindings never change. While work is queued, the
+// hidden states and logits of a decode step are those of its guard.
 // Owner: the Model. Threads: the model's; it must be bound to the device, also to destroy this.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "bundle/bundle.h"
+#include "npu/guard.h"
 #include "npu/link.h"
 #include "npu/model.h"
 #include "npu/shapes.h"
@@ -46,10 +49,15 @@ struct Chain {
   std::unique_ptr<device::LoadedModel> post;
   std::unique_ptr<device::Io> post_io;  // input: step.hidden[layers % 2]
   uint64_t cmm_bytes = 0;
+  std::string firmware;  // of the card; "" when it cannot tell
 };
 
 // Loads and binds all of it. On failure nothing stays on the device. The caller holds the load
 // lease; the calling thread gets bound.
 Result<Chain> LoadChain(Link& link, const bundle::Bundle& bundle, const StopCheck& stop);
+
+// Binds the hidden states and logits of decode steps anew: to the guard's, or (null) to the chain's
+// own. Local to the host.
+Status BindStep(const Chain& chain, const Guard* guard);
 
 }  // namespace axollama::npu

@@ -6,7 +6,6 @@
 // shows, in ascending order of position, so that a wrong row, mask or index shows in the logits.
 #pragma once
 
-#include <cmath>
 #include <cstring>
 #include <functional>
 #include <map>
@@ -17,6 +16,7 @@
 
 #include "base/bf16.h"
 #include "device/device.h"
+#include "npu/fake_model.h"
 
 namespace axollama::npu {
 
@@ -30,62 +30,8 @@ struct InsideFakeDevice {
   ~InsideFakeDevice() { inside_fake_device = false; }
 };
 
-struct FakeSizes {
-  uint32_t layers = 3, hidden = 6, kv_width = 4, kv_rows = 31, chunk = 4, vocab = 11;
-  uint32_t index_planes = 1;
-  std::vector<uint32_t> ladder = {0, 4, 8, 16};
-  std::vector<uint32_t> decode_rows = {31};  // of the decode groups
-};
-
-// One layer on one row: the rule both sides of the tests share. `k`, `v` hold the visible rows.
-struct FakeRule {
-  static float Round(float value) { return Bf16ToFloat(FloatToBf16(value)); }
-  static void Rows(uint32_t layer, uint32_t position, const std::vector<float>& in,
-                   std::vector<float>* k, std::vector<float>* v) {
-    for (size_t d = 0; d < k->size(); ++d) {
-      const float x = in[d % in.size()];
-      (*k)[d] = Round(x * 0.5f + static_cast<float>(position) / 64.0f);
-      (*v)[d] = Round(std::sin(x * (static_cast<float>(d) + 1) + static_cast<float>(layer)));
-    }
-  }
-  static float Weight(uint32_t distance_rank, const std::vector<float>& k) {
-    return 1.0f / (1.0f + static_cast<float>(distance_rank) + k[0] * k[0]);
-  }
-};
-
-inline std::vector<device::GroupInfo> FakeLayerGroups(const FakeSizes& s) {
-  using device::DataType;
-  const auto tensor = [](const char* name, DataType type, std::vector<int32_t> dims) {
-    uint64_t bytes = type == DataType::kUint32 ? 4 : 2;
-    for (const int32_t dim : dims) bytes *= static_cast<uint64_t>(dim);
-    return device::TensorInfo{name, type, std::move(dims), bytes};
-  };
-  const auto group = [&](uint32_t rows_, uint32_t history_) {
-    const auto rows = static_cast<int32_t>(rows_), history = static_cast<int32_t>(history_);
-    const auto h = static_cast<int32_t>(s.hidden), d = static_cast<int32_t>(s.kv_width);
-    const auto planes = static_cast<int32_t>(s.index_planes);
-    // NONE, as the vendor's library says of several types.
-    return device::GroupInfo{{tensor("K_cache", DataType::kBf16, {1, history, d}),
-                              tensor("V_cache", DataType::kNone, {1, history, d}),
-                              tensor("indices", DataType::kUint32, {planes, rows}),
-                              tensor("input", DataType::kBf16, {1, rows, h}),
-                              tensor("mask", DataType::kBf16, {1, rows, history + rows})},
-                             {tensor("K_cache_out", DataType::kBf16, {1, rows, d}),
-                              tensor("V_cache_out", DataType::kBf16, {1, rows, d}),
-                              tensor("output", DataType::kBf16, {1, rows, h})}};
-  };
-  std::vector<device::GroupInfo> groups;
-  for (const uint32_t rows : s.decode_rows) groups.push_back(group(1, rows));
-  for (const uint32_t history : s.ladder) groups.push_back(group(s.chunk, history ? history : 1));
-  return groups;
-}
-
-inline std::vector<device::GroupInfo> FakePostGroups(const FakeSizes& s) {
-  const auto h = static_cast<int32_t>(s.hidden), v = static_cast<int32_t>(s.vocab);
-  return {{{{"input", device::DataType::kBf16, {1, 1, h}, s.hidden * 2ull}},
-           {{"output", device::DataType::kBf16, {1, 1, v}, s.vocab * 2ull},
-            {"indices", device::DataType::kInt32, {1, 8}, 32}}}};
-}
+// Bindings inside a buffer are read right only at multiples of this.
+constexpr uint64_t kBindAlignment = 2048;
 
 class FakeDevice final : public device::Device {
  public:
@@ -100,6 +46,12 @@ class FakeDevice final : public device::Device {
   device::Backend as = device::Backend::kSim;
   std::vector<std::string> executed;  // "l0:g1"; recorded only while `record` is set
   bool record = false;
+  bool knows_queues = false;
+  // Queued executes with these numbers, from 1 over all queues, do nothing and say nothing.
+  std::function<bool(uint64_t)> dropped;
+  bool refuses_executes = false;    // queued ones, as some library versions do
+  bool hangs = false;               // a wait never ends
+  std::function<void()> on_queue;   // called when a queue is made
   std::vector<std::string> faults;  // what was done wrong
   size_t live_allocations() const { return memory_.size(); }
   size_t live_models() const { return models_; }
@@ -156,6 +108,7 @@ class FakeDevice final : public device::Device {
     return {};
   }
   Result<std::unique_ptr<device::LoadedModel>> Load(const std::filesystem::path& file) override;
+  Result<std::unique_ptr<device::Queue>> CreateQueue() override;
 
   // Reads device memory behind the model's back.
   std::vector<std::byte> Peek(device::Address from, uint64_t size_bytes) {
@@ -166,6 +119,7 @@ class FakeDevice final : public device::Device {
  private:
   friend class FakeModelOnDevice;
   friend class FakeIo;
+  friend class FakeQueue;
 
   Status Call() {
     if (++calls == fail_at) return Fail(ErrorKind::kDevice, "fault on purpose");
@@ -197,13 +151,17 @@ class FakeDevice final : public device::Device {
   std::map<uint64_t, std::vector<std::byte>> memory_;
   std::vector<std::byte> spare_;
   uint64_t next_ = 0x100000000;
+  uint64_t queued_executes_ = 0;
   size_t models_ = 0, ios_ = 0;
 };
 
 class FakeIo final : public device::Io {
  public:
-  explicit FakeIo(FakeDevice& device) : device_(device) { ++device_.ios_; }
-  ~FakeIo() override { --device_.ios_; }
+  explicit FakeIo(FakeDevice& device) : device_(&device) { ++device.ios_; }
+  ~FakeIo() override {
+    if (device_ != nullptr) --device_->ios_;
+  }
+  FakeIo(const FakeIo& other) : inputs(other.inputs), outputs(other.outputs) {}
   struct Bound {
     device::Address address;
     uint64_t size_bytes = 0;
@@ -219,7 +177,7 @@ class FakeIo final : public device::Io {
   std::map<uint32_t, Bound> inputs, outputs;
 
  private:
-  FakeDevice& device_;
+  FakeDevice* device_ = nullptr;  // null: a copy, which is not counted
 };
 
 class FakeModelOnDevice final : public device::LoadedModel {
@@ -238,14 +196,16 @@ class FakeModelOnDevice final : public device::LoadedModel {
   Status Execute(uint32_t group, device::Io& io) override {
     const InsideFakeDevice inside;
     AX_RETURN_IF_ERROR(device_.BoundCall());
+    Run(group, static_cast<FakeIo&>(io));
+    return {};
+  }
+  void Run(uint32_t group, const FakeIo& bound) {
     if (device_.record) {
       device_.executed.push_back(
           layer_ < 0 ? "post" : "l" + std::to_string(layer_) + ":g" + std::to_string(group));
     }
-    const FakeIo& bound = static_cast<FakeIo&>(io);
     CheckBindings(groups_[group], bound);
     layer_ < 0 ? RunPost(bound) : RunLayer(groups_[group], bound);
-    return {};
   }
 
  private:
@@ -264,8 +224,9 @@ class FakeModelOnDevice final : public device::LoadedModel {
     for (uint32_t i = 0; i < info.outputs.size(); ++i) {
       const auto it = io.outputs.find(i);
       if (it == io.outputs.end() || it->second.size_bytes != info.outputs[i].size_bytes ||
-          !device_.memory_.contains(it->second.address.value)) {
-        device_.Fault("output " + info.outputs[i].name + " is not bound to a buffer of its own");
+          it->second.address.value % kBindAlignment != 0) {
+        device_.Fault("output " + info.outputs[i].name +
+                      " is not bound whole to an aligned address");
       }
     }
   }
@@ -343,6 +304,76 @@ class FakeModelOnDevice final : public device::LoadedModel {
   std::vector<device::GroupInfo> groups_;
   int layer_;  // -1: post
 };
+
+// Does nothing before it must: everything runs in the wait, with the host memory of then and the
+// bindings of before.
+class FakeQueue final : public device::Queue {
+ public:
+  explicit FakeQueue(FakeDevice& device) : device_(device) {}
+  ~FakeQueue() override {
+    const InsideFakeDevice inside;
+    if (!device_.hangs) Run();
+    work_ = {};
+  }
+  Status CopyUp(device::Address to, std::span<const std::byte> from) override {
+    return Add(
+        [this, to, from] { std::memcpy(device_.At(to, from.size()), from.data(), from.size()); });
+  }
+  Status CopyDown(std::span<std::byte> to, device::Address from) override {
+    return Add(
+        [this, to, from] { std::memcpy(to.data(), device_.At(from, to.size()), to.size()); });
+  }
+  Status CopyOnDevice(device::Address to, device::Address from, uint64_t size_bytes) override {
+    return Add([this, to, from, size_bytes] {
+      std::memcpy(device_.At(to, size_bytes), device_.At(from, size_bytes), size_bytes);
+    });
+  }
+  Status Fill(device::Address to, uint8_t value, uint64_t size_bytes) override {
+    return Add([this, to, value, size_bytes] {
+      std::memset(device_.At(to, size_bytes), value, size_bytes);
+    });
+  }
+  Status Execute(device::LoadedModel& model, uint32_t group, device::Io& io) override {
+    const InsideFakeDevice inside;
+    if (device_.refuses_executes) return Fail(ErrorKind::kUnavailable, "refused on purpose");
+    const uint64_t number = ++device_.queued_executes_;
+    return Add([this, number, &model, group, bound = FakeIo(static_cast<FakeIo&>(io))] {
+      if (device_.dropped && device_.dropped(number)) return;
+      static_cast<FakeModelOnDevice&>(model).Run(group, bound);
+    });
+  }
+  Status Wait(std::chrono::milliseconds) override {
+    const InsideFakeDevice inside;
+    AX_RETURN_IF_ERROR(device_.BoundCall());
+    if (device_.hangs) return Fail(ErrorKind::kTimeout, "it hangs on purpose");
+    Run();
+    return {};
+  }
+
+ private:
+  template <typename Work>
+  Status Add(Work work) {
+    const InsideFakeDevice inside;
+    AX_RETURN_IF_ERROR(device_.BoundCall());
+    work_.emplace_back(std::move(work));
+    return {};
+  }
+  void Run() {
+    for (const auto& work : work_) work();
+    work_.clear();
+  }
+
+  FakeDevice& device_;
+  std::vector<std::function<void()>> work_;
+};
+
+inline Result<std::unique_ptr<device::Queue>> FakeDevice::CreateQueue() {
+  if (!knows_queues) return Device::CreateQueue();
+  const InsideFakeDevice inside;
+  AX_RETURN_IF_ERROR(BoundCall());
+  if (on_queue) on_queue();
+  return std::make_unique<FakeQueue>(*this);
+}
 
 inline Result<std::unique_ptr<device::LoadedModel>> FakeDevice::Load(
     const std::filesystem::path& file) {

@@ -1,8 +1,12 @@
 // The device as the hot path uses it: every call is counted, timed and seen by the supervisor.
 //
-// Owner: the Model; device, counters and progress page outlive it. Threads: the model's.
+// With a queue, copies, fills and executes only begin, in order, and Wait ends them; without one
+// each is done when it returns, and Wait has nothing to do. The chain is written once for both: it
+// calls Wait where it needs results, or host memory of copies again.
+// Owner: the Model; device, queue, counters and progress page outlive it. Threads: the model's.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -23,23 +27,52 @@ class Link {
   device::Device& device() { return device_; }
   ProgressPage* page() { return page_; }
 
+  // From now on work is queued there; null: it is done at once. Nothing may be queued.
+  void Use(device::Queue* queue) { queue_ = queue; }
+  bool queues() const { return queue_ != nullptr; }
+  // How long a Wait may last. A card takes up to 10 s to report that its NPU failed.
+  void LimitWaits(std::chrono::milliseconds limit) { limit_ = limit; }
+
   Status CopyUp(device::Address to, std::span<const std::byte> from) {
     Add(counters_.bytes_up, from.size());
-    return Done(device_.CopyUp(to, from));
+    return Done(queue_ ? queue_->CopyUp(to, from) : device_.CopyUp(to, from));
   }
   Status CopyDown(std::span<std::byte> to, device::Address from) {
     Add(counters_.bytes_down, to.size());
-    return Done(device_.CopyDown(to, from));
+    return Done(queue_ ? queue_->CopyDown(to, from) : device_.CopyDown(to, from));
   }
   Status CopyOnDevice(device::Address to, device::Address from, uint64_t size_bytes) {
-    return Done(device_.CopyOnDevice(to, from, size_bytes));
+    return Done(queue_ ? queue_->CopyOnDevice(to, from, size_bytes)
+                       : device_.CopyOnDevice(to, from, size_bytes));
+  }
+  Status Fill(device::Address address, uint8_t value, uint64_t size_bytes) {
+    return Done(queue_ ? queue_->Fill(address, value, size_bytes)
+                       : device_.Fill(address, value, size_bytes));
   }
   Status Execute(device::LoadedModel& model, uint32_t group, device::Io& io) {
+    if (queue_ != nullptr) {
+      if (executing_since_ns_ == 0) executing_since_ns_ = MonotonicNs();
+      return Done(queue_->Execute(model, group, io));
+    }
     const int64_t start_ns = MonotonicNs();
     Status status = Done(model.Execute(group, io));
-    Add(counters_.execute_ns, static_cast<uint64_t>(MonotonicNs() - start_ns));
+    AddTime(start_ns);
     return status;
   }
+
+  // Until all is done that was queued. A queue that does not end in time is kDevice, and lost.
+  Status Wait() {
+    if (queue_ == nullptr) return {};
+    Status status = Done(queue_->Wait(limit_));
+    if (executing_since_ns_ != 0) AddTime(std::exchange(executing_since_ns_, 0));
+    if (status) return {};
+    lost_ = true;
+    status.error().kind = ErrorKind::kDevice;
+    return status;
+  }
+  // What was queued may still run, so nothing can be computed any more.
+  bool lost() const { return lost_; }
+
   // For calls that go to the device directly while loading.
   Status Done(Status status) {
     Add(counters_.device_calls, 1);
@@ -56,9 +89,17 @@ class Link {
     counter.store(counter.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
   }
 
+  void AddTime(int64_t start_ns) {
+    Add(counters_.execute_ns, static_cast<uint64_t>(MonotonicNs() - start_ns));
+  }
+
   device::Device& device_;
   Counters& counters_;
   ProgressPage* page_;
+  device::Queue* queue_ = nullptr;
+  std::chrono::milliseconds limit_{60'000};
+  int64_t executing_since_ns_ = 0;  // the first execute since the last wait; 0: none
+  bool lost_ = false;
 };
 
 // Device memory, freed by its destructor; the model's thread must be bound.

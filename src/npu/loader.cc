@@ -1,6 +1,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <numeric>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -11,14 +12,15 @@
 namespace axollama::npu {
 namespace {
 
-constexpr uint64_t kElementBytes = 2;  // bf16
-
 double Mib(uint64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
 
 struct Files {
   std::vector<uint64_t> sizes;  // layers, then post
+  // Indices of sizes in the order of loading: the largest first, since the second copy of a file
+  // that a load needs for a moment is easiest to place on an empty card; then as they stand.
+  std::vector<size_t> order;
   uint64_t total = 0;
-  uint64_t largest = 0;
+  uint64_t peak = 0;  // while they are loaded in that order, the second copies included
 };
 
 Result<Files> MeasureFiles(const bundle::Bundle& bundle) {
@@ -33,7 +35,16 @@ Result<Files> MeasureFiles(const bundle::Bundle& bundle) {
     }
     files.sizes.push_back(size_bytes);
     files.total += size_bytes;
-    files.largest = std::max(files.largest, size_bytes);
+  }
+  files.order.resize(files.sizes.size());
+  std::iota(files.order.begin(), files.order.end(), size_t{0});
+  const auto largest = std::max_element(files.sizes.begin(), files.sizes.end());
+  const auto at = files.order.begin() + (largest - files.sizes.begin());
+  std::rotate(files.order.begin(), at, at + 1);
+  uint64_t loaded = 0;
+  for (const size_t i : files.order) {
+    loaded += files.sizes[i];
+    files.peak = std::max(files.peak, loaded + files.sizes[i]);
   }
   return files;
 }
@@ -60,10 +71,10 @@ uint64_t WorkBytes(const LayerShape& shape, size_t layers) {
 }
 
 // `free_bytes` absent: the card cannot tell. LoadFromFile keeps a second copy of a file on the card
-// while it loads it; the caches are made when that copy is gone.
+// while it loads it; the caches are made when the last one is gone.
 Status CheckMemory(std::optional<uint64_t> free_bytes, const Files& files, uint64_t work_bytes) {
   if (!free_bytes) return {};
-  const uint64_t needed = files.total + std::max(files.largest, work_bytes);
+  const uint64_t needed = std::max(files.peak, files.total + work_bytes);
   if (needed <= *free_bytes) return {};
   return Fail(ErrorKind::kNoMemory,
               fmt::format("the model does not fit on the card: it needs {} bytes ({:.0f} MiB) of "
@@ -72,9 +83,9 @@ Status CheckMemory(std::optional<uint64_t> free_bytes, const Files& files, uint6
                           needed, Mib(needed), *free_bytes, Mib(*free_bytes)));
 }
 
-std::optional<uint64_t> FreeMemory(device::Device& device) {
+std::optional<device::Properties> ReadCard(device::Device& device) {
   auto properties = device.ReadProperties(device.card().id);
-  if (properties) return properties->cmm_free_bytes;
+  if (properties) return *std::move(properties);
   log::Warn("npu", "free memory of the card is unknown: {}", properties.error().message);
   return std::nullopt;
 }
@@ -181,6 +192,25 @@ Status CheckBundle(const bundle::Bundle& bundle, const LayerShape& shape) {
 
 }  // namespace
 
+Status BindStep(const Chain& chain, const Guard* guard) {
+  const size_t layers = chain.layers.size();
+  const uint64_t hidden_bytes = chain.shape.hidden * kElementBytes;
+  const auto hidden = [&](size_t i) {
+    return guard != nullptr ? guard->hidden(i) : chain.step.hidden[i % 2].address();
+  };
+  for (size_t i = 0; i < layers; ++i) {
+    for (const auto& io : chain.layers[i].decode) {
+      AX_RETURN_IF_ERROR(io->BindInput(chain.shape.tensors.input, hidden(i), hidden_bytes));
+      AX_RETURN_IF_ERROR(io->BindOutput(chain.shape.tensors.output, hidden(i + 1), hidden_bytes));
+    }
+  }
+  AX_RETURN_IF_ERROR(
+      chain.post_io->BindInput(chain.post_shape.input, hidden(layers), hidden_bytes));
+  return chain.post_io->BindOutput(chain.post_shape.output,
+                                   guard != nullptr ? guard->logits() : chain.logits.address(),
+                                   chain.logits.size_bytes());
+}
+
 Result<Chain> LoadChain(Link& link, const bundle::Bundle& bundle, const StopCheck& stop) {
   if (bundle.layout != bundle::Layout::kLayers) {
     return Fail(ErrorKind::kInvalid,
@@ -190,11 +220,14 @@ Result<Chain> LoadChain(Link& link, const bundle::Bundle& bundle, const StopChec
   device::Device& device = link.device();
   AX_ASSIGN_OR_RETURN(const Files files, MeasureFiles(bundle));
   // Reading properties leaves the thread without the device, hence before the binding.
-  const std::optional<uint64_t> free_bytes = FreeMemory(device);
+  std::optional<device::Properties> card = ReadCard(device);
+  std::optional<uint64_t> free_bytes;
+  if (card) free_bytes = card->cmm_free_bytes;
   AX_RETURN_IF_ERROR(device.BindThread());
   AX_RETURN_IF_ERROR(CheckMemory(free_bytes, files, 0));
 
   Chain chain;
+  if (card) chain.firmware = std::move(card->firmware);
   ProgressPage* const page = link.page();
   if (page != nullptr) {
     page->layers_total.store(static_cast<uint32_t>(files.sizes.size()));
@@ -212,22 +245,28 @@ Result<Chain> LoadChain(Link& link, const bundle::Bundle& bundle, const StopChec
     return model;
   };
 
-  for (size_t i = 0; i < bundle.layers.size(); ++i) {
+  chain.layers.resize(bundle.layers.size());
+  bool have_shape = false;
+  for (const size_t i : files.order) {
+    if (i == bundle.layers.size()) {
+      AX_ASSIGN_OR_RETURN(chain.post, load(bundle.post, files.sizes[i]));
+      AX_ASSIGN_OR_RETURN(chain.post_shape,
+                          ReadPostShape(chain.post->groups(), bundle.post.string()));
+      continue;
+    }
     const std::string name = bundle.layers[i].string();
-    Layer layer;
-    AX_ASSIGN_OR_RETURN(layer.model, load(bundle.layers[i], files.sizes[i]));
-    AX_ASSIGN_OR_RETURN(const LayerShape shape, ReadLayerShape(layer.model->groups(), name));
-    chain.layers.push_back(std::move(layer));
-    if (i > 0) {
+    AX_ASSIGN_OR_RETURN(chain.layers[i].model, load(bundle.layers[i], files.sizes[i]));
+    AX_ASSIGN_OR_RETURN(const LayerShape shape,
+                        ReadLayerShape(chain.layers[i].model->groups(), name));
+    if (have_shape) {
       AX_RETURN_IF_ERROR(CheckSameShape(chain.shape, shape, name));
       continue;
     }
+    have_shape = true;
     chain.shape = shape;
     AX_RETURN_IF_ERROR(CheckBundle(bundle, shape));
     AX_RETURN_IF_ERROR(CheckMemory(free_bytes, files, WorkBytes(shape, bundle.layers.size())));
   }
-  AX_ASSIGN_OR_RETURN(chain.post, load(bundle.post, files.sizes.back()));
-  AX_ASSIGN_OR_RETURN(chain.post_shape, ReadPostShape(chain.post->groups(), bundle.post.string()));
   if (chain.post_shape.hidden != chain.shape.hidden) {
     return Fail(
         ErrorKind::kInvalid,

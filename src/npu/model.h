@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <span>
@@ -35,10 +36,13 @@ struct Counters {
   std::atomic<uint64_t> device_calls{0};
   std::atomic<uint64_t> bytes_up{0};
   std::atomic<uint64_t> bytes_down{0};
-  std::atomic<uint64_t> execute_ns{0};  // time spent inside executes, their fixed part included
+  // Time spent inside executes, their fixed part included. Queued: from the first of them to the
+  // end of the wait, copies between them included.
+  std::atomic<uint64_t> execute_ns{0};
 };
 
-// Asked between device calls; true ends the work with kCancelled.
+// Asked between device calls, or every few layers while they are queued; true ends the work with
+// kCancelled.
 using StopCheck = std::function<bool()>;
 
 struct LoadOptions {
@@ -47,6 +51,8 @@ struct LoadOptions {
   // and Decode the caller is inside (Enter); Prefill yields between chunks.
   device::CardGate* gate = nullptr;
   StopCheck stop = nullptr;  // asked while waiting for the lease and between files
+  // Where it is kept which libraries queue work rightly (see probe.h). Empty: nothing is kept.
+  std::filesystem::path probes;
 };
 
 class Model {
@@ -73,6 +79,8 @@ class Model {
   // [vocab], of the last row computed. Valid until the next call.
   virtual std::span<const float> logits() const = 0;
 
+  // Whether work is queued on the card and waited for once, or each call is waited for.
+  virtual bool queues() const = 0;
   virtual const Counters& counters() const = 0;
   virtual uint64_t cmm_bytes() const = 0;  // taken on the device by this model
 

@@ -13,7 +13,6 @@ namespace {
 using device::GroupInfo;
 using device::TensorInfo;
 
-constexpr uint32_t kElementBytes = 2;  // bf16
 constexpr uint32_t kMaxRows = 1u << 24;
 constexpr uint32_t kMaxWidth = 1u << 24;
 

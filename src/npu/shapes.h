@@ -15,6 +15,8 @@
 
 namespace axollama::npu {
 
+inline constexpr uint64_t kElementBytes = 2;  // of hidden states, masks and caches: bf16
+
 // One shape group of a layer. Decode groups have one row, prefill groups `rows` = the chunk.
 struct StepGroup {
   uint32_t index = 0;         // the device's group number

@@ -49,12 +49,14 @@ Result<Loaded> Load(const LoadRequest& request) {
   load.progress = request.progress;
   load.gate = parts.gate.get();
   load.stop = request.stop;
+  load.probes = HomeDir() / "probes";
   AX_ASSIGN_OR_RETURN(parts.model, npu::Model::Load(*parts.device, bundle, load));
   parts.tokenizer = info->tokenizer;
   parts.eos_ids = bundle.eos_ids;
 
   info->limits = parts.model->limits();
   info->cmm_bytes = parts.model->cmm_bytes();
+  info->queues = parts.model->queues();
   info->load_ms = static_cast<double>(MonotonicNs() - start_ns) / 1e6;
   log::Info("runner", "loaded {} on {} card {} in {:.1f} s: {} layers, context {}, {} MiB of CMM",
             info->folder, info->backend, info->card_id, info->load_ms / 1000, info->limits.layers,

@@ -42,7 +42,8 @@ struct ModelInfo {
   uint64_t card_uid = 0;
   std::string library;
   uint64_t cmm_bytes = 0;
-  double load_ms = 0;  // of the whole, from the folder to the last file on the card
+  bool queues = false;  // see npu::Model
+  double load_ms = 0;   // of the whole, from the folder to the last file on the card
 };
 
 struct Loaded {

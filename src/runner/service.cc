@@ -47,6 +47,7 @@ std::string Props(const ModelInfo& info) {
                                 {"max_prompt", info.limits.max_prompt_tokens},
                                 {"layers", info.limits.layers},
                                 {"cmm_bytes", info.cmm_bytes},
+                                {"execution", info.queues ? "async" : "sync"},
                                 {"load_ms", info.load_ms}}}});
 }
 

@@ -1,4 +1,5 @@
 """The same prompt and seed give the same text, whatever else differs; and what a token costs."""
+import glob
 import json
 import os
 import tempfile
@@ -22,6 +23,24 @@ def answers(server, model=MODEL, prompts=("Tell me about foxes.", LONG_PROMPT)):
             assert reply.status == 200, reply.text
             texts.append(reply.json["response"])
     return texts
+
+
+def probe_file(folder):
+    """Where it is kept whether work can be queued on this card; AXOLLAMA_HOME is `folder`/data."""
+    [path] = glob.glob(os.path.join(folder, "data", "probes", "*.json"))
+    return path
+
+
+def found_out(folder):
+    with open(probe_file(folder), encoding="utf-8") as file:
+        return json.load(file)["async"]
+
+
+def find_out(folder, word):
+    with open(probe_file(folder), encoding="utf-8") as file:
+        kept = json.load(file)
+    with open(probe_file(folder), "w", encoding="utf-8") as file:
+        json.dump({**kept, "async": word}, file)
 
 
 class Exact(unittest.TestCase):
@@ -49,6 +68,19 @@ class Exact(unittest.TestCase):
             self.assertEqual(warm["response"], fresh["response"])
             self.assertEqual(warm["prompt_eval_count"], fresh["prompt_eval_count"])
 
+    def test_queued_work_and_single_calls(self):
+        with tempfile.TemporaryDirectory(prefix="axe2e") as folder:
+            with Server(folder=folder) as server:
+                expected = answers(server)
+                self.assertIn("queued and waited for once a token", server.log_text())
+            self.assertEqual(found_out(folder), "works")
+            # As if it had been found out that this library does not do it right.
+            find_out(folder, "fails")
+            with Server(folder=folder) as server:
+                self.assertEqual(answers(server), expected)
+                self.assertIn("each call to the card is waited for", server.log_text())
+            self.assertEqual(found_out(folder), "fails")
+
     def test_seeds(self):
         with Server() as server:
             def text(**options):
@@ -69,23 +101,33 @@ BENCH_KEYS = ["model", "device", "profile", "threads", "prompt_tokens", "generat
 class Costs(unittest.TestCase):
     """Counts of bench: exact, so asserted."""
 
+    def bench(self, folder, prompt, generate):
+        env = {**clean_environment(folder), "AXOLLAMA_MODELS": MODELS}
+        code, out, errors = run("bench", MODEL, "--json", "--prompt-tokens", str(prompt),
+                                "--generate", str(generate), "--runs", "1", env=env)
+        self.assertEqual(code, 0, errors)
+        return json.loads(out)
+
     def test_a_token(self):
         with tempfile.TemporaryDirectory(prefix="axbench") as folder:
-            env = {**clean_environment(folder), "AXOLLAMA_MODELS": MODELS}
-            code, out, errors = run("bench", MODEL, "--json", "--prompt-tokens", "160",
-                                    "--generate", "32", "--runs", "1", env=env)
-        self.assertEqual(code, 0, errors)
-        bench = json.loads(out)
+            bench = self.bench(folder, 160, 32)
+            find_out(folder, "fails")
+            single_calls = self.bench(folder, 8, 8)
         self.assertEqual(list(bench), BENCH_KEYS)
         self.assertEqual(bench["model"], MODEL)
         self.assertEqual((bench["device"], bench["profile"]), ("sim", "off"))
         self.assertEqual((bench["prompt_tokens"], bench["generated_tokens"]), (160, 32))
-        self.assertLessEqual(bench["device_calls_per_token"], 3 * 30 + 6)
-        self.assertEqual(bench["allocations_per_token"], 0)
-        # Up: an embedding row, a mask of 2,048 positions, an index, and at most a little more.
-        self.assertLess(bench["bytes_up_per_token"], 2 * 576 + 2 * 2048 + 256)
-        # Down: the logits.
-        self.assertLess(bench["bytes_down_per_token"], 2 * 49152 + 256)
+        # Three uploads, per layer an execute and two copies, the post model and its logits; queued,
+        # a mark that shows what was not computed, and the wait.
+        self.assertEqual(bench["device_calls_per_token"], 3 * 30 + 7)
+        self.assertEqual(single_calls["device_calls_per_token"], 3 * 30 + 5)
+        for each in (bench, single_calls):
+            self.assertEqual(each["allocations_per_token"], 0)
+            # Up: an embedding row, a mask of 2,048 positions, an index.
+            self.assertEqual(each["bytes_up_per_token"], 2 * 576 + 2 * 2048 + 4)
+        # Down: the logits; queued, also the mark before them.
+        self.assertEqual(single_calls["bytes_down_per_token"], 2 * 49152)
+        self.assertLess(bench["bytes_down_per_token"], 2 * 49152 + 2048 + 256)
         for key in BENCH_KEYS[3:]:
             if key != "allocations_per_token":
                 self.assertGreater(bench[key], 0, key)
