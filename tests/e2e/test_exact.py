@@ -91,6 +91,40 @@ class Exact(unittest.TestCase):
             self.assertNotEqual(text(seed=-1), text(seed=-1))
 
 
+class QueuedWork(unittest.TestCase):
+    """Where the card does not do what was queued: the answer is the right one all the same."""
+
+    PROMPT = "Tell me about foxes."
+
+    def answer(self, server, **options):
+        reply = server.generate(self.PROMPT, options=options)
+        self.assertEqual(reply.status, 200, reply.text)
+        return reply.json["response"]
+
+    def test_faults(self):
+        with tempfile.TemporaryDirectory(prefix="axe2e") as folder:
+            with Server(folder=folder) as server:
+                expected = self.answer(server)
+        for fault, kept in (({"kind": "async_unsupported"}, "unsupported"),
+                            ({"kind": "silent_async", "every": 1}, "fails"),
+                            ({"kind": "silent_async", "nth": 40}, "fails")):
+            with self.subTest(fault), tempfile.TemporaryDirectory(prefix="axe2e") as folder:
+                with Server(folder=folder, card={"cards": [{"faults": [fault]}]}) as server:
+                    self.assertEqual(self.answer(server), expected)
+                    self.assertIn("each call to the card is waited for", server.log_text())
+                self.assertEqual(found_out(folder), kept)
+
+    def test_a_layer_that_is_dropped_later(self):
+        """The check at load time is 2 x 2 steps; the fault comes in the answer's second token."""
+        nth = 4 * 31 + 30 + 31 + 7
+        card = {"cards": [{"faults": [{"kind": "silent_async", "nth": nth}]}]}
+        with Server(card=card) as server:
+            expected = self.answer(server)
+            self.assertIn("did not do what was queued (a layer did not run)", server.log_text())
+            server.unload()
+            self.assertEqual(self.answer(server), expected)
+
+
 BENCH_KEYS = ["model", "device", "profile", "threads", "prompt_tokens", "generated_tokens",
               "load_ms", "ttft_ms", "prefill_tokens_per_s", "decode_tokens_per_s",
               "host_cpu_ms_per_token", "device_busy_share", "device_calls_per_token",
