@@ -1,32 +1,50 @@
 // axollama-sim: the simulated card's own tools.
 #include <cstdio>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "sim/build/build_main.h"
+#include "sim/control/control_main.h"
 
 namespace {
 
+struct Command {
+  std::string_view name;
+  int (*main)(int argc, char** argv);
+};
+
+constexpr Command kCommands[] = {
+    {"build", axsim::build::BuildMain},
+    {"status", axsim::control::StatusMain},
+    {"fault", axsim::control::FaultMain},
+    {"reset", axsim::control::ResetMain},
+};
+
 constexpr char kUsage[] =
     "usage: axollama-sim build SRC OUT [options]   makes a bundle from a GGUF file\n"
+    "       axollama-sim status [--json]           shows the cards, who uses them, their faults\n"
+    "       axollama-sim fault KIND [options]      makes a card fail\n"
+    "       axollama-sim reset [--card N]          clears faults, and what dead processes hold\n"
     "       axollama-sim --version\n";
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::string_view command = argc > 1 ? argv[1] : "";
-  if (command == "build") {
-    static char name[] = "axollama-sim build";
+  const std::string_view word = argc > 1 ? argv[1] : "";
+  for (const Command& command : kCommands) {
+    if (command.name != word) continue;
+    std::string name = "axollama-sim " + std::string(word);
     std::vector<char*> arguments(argv + 1, argv + argc);
-    arguments[0] = name;
+    arguments[0] = name.data();
     arguments.push_back(nullptr);
-    return axsim::build::BuildMain(argc - 1, arguments.data());
+    return command.main(argc - 1, arguments.data());
   }
-  if (command == "--version") {
+  if (word == "--version") {
     std::puts("axollama-sim " AXOLLAMA_VERSION);
     return 0;
   }
-  if (command == "--help" || command == "-h") {
+  if (word == "--help" || word == "-h") {
     std::fputs(kUsage, stdout);
     return 0;
   }

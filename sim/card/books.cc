@@ -22,7 +22,8 @@ using axollama::ErrorKind;
 using axollama::Fail;
 using axollama::Result;
 
-constexpr uint64_t kMagic = 0x32736b6f6f627861;  // "axbooks2"
+// It and the file's name change with the layout: builds of two layouts do not meet.
+constexpr uint64_t kMagic = 0x33736b6f6f627861;  // "axbooks3"
 constexpr uint32_t kPlaces = 1024;
 // Executes that others have begun end before that; anything later is no time of this machine's
 // clock, which starts anew when it boots.
@@ -92,7 +93,7 @@ class Books::FileLock {
 Result<std::unique_ptr<Books>> Books::Open(const std::filesystem::path& state_folder,
                                            const config::Card& card) {
   static_assert(std::atomic<uint64_t>::is_always_lock_free);
-  const auto path = state_folder / fmt::format("card-{}.books", card.id);
+  const auto path = state_folder / fmt::format("card-{}.v3.books", card.id);
   const auto npu_path = state_folder / fmt::format("card-{}.npu", card.id);
   Descriptor books{OpenStateFile(path)};
   if (books.fd < 0) return FileError("open", path);

@@ -1,12 +1,12 @@
 // The card's books: who holds how much of its memory (CMM), across processes.
 //
-// One file per card in the state folder, mapped shared: `card-ID.books` (with `card-ID.npu` beside
-// it, the lock of the card's one NPU). Every holder of memory has a place in it: the generation of
-// the card (counted up by a reboot) and its bytes. What is taken is always computed from the
-// places, and each change is a single store, so the books are right whenever a process is killed.
-// A living holder keeps an open-file-description lock on the byte with its place's number, which
-// the kernel lets go when it dies: no pid is trusted. Changes are made under flock of the file.
-// Owner: the process, one object per card. Threads: any.
+// One file per card in the state folder, mapped shared: `card-ID.v3.books` (with `card-ID.npu`
+// beside it, the lock of the card's one NPU). Every holder of memory has a place in it: the
+// generation of the card (counted up by a reboot) and its bytes. What is taken is always computed
+// from the places, and each change is a single store, so the books are right whenever a process is
+// killed. A living holder keeps an open-file-description lock on the byte with its place's number,
+// which the kernel lets go when it dies: no pid is trusted. Changes are made under flock of the
+// file. Owner: the process, one object per card. Threads: any.
 #pragma once
 
 #include <atomic>

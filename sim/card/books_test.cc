@@ -224,10 +224,10 @@ TEST_F(BooksTest, TheNpusTimeIsSharedByAllProcesses) {
 }
 
 TEST_F(BooksTest, AnotherFileInItsPlaceIsRefused) {
-  std::ofstream(folder_ / "card-1.books") << "not the books";
+  std::ofstream(folder_ / "card-1.v3.books") << "not the books";
   const auto books = Books::Open(folder_, card_);
   ASSERT_FALSE(books);
-  EXPECT_NE(books.error().message.find("card-1.books"), std::string::npos);
+  EXPECT_NE(books.error().message.find("card-1.v3.books"), std::string::npos);
 }
 
 }  // namespace

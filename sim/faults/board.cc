@@ -101,7 +101,7 @@ class Board::FileLock {
 Result<std::unique_ptr<Board>> Board::Open(const std::filesystem::path& state_folder,
                                            int32_t card_id, std::vector<Fault> configured) {
   static_assert(std::atomic<uint64_t>::is_always_lock_free);
-  const auto path = state_folder / fmt::format("card-{}.faults", card_id);
+  const auto path = state_folder / fmt::format("card-{}.v1.faults", card_id);
   const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) return FileError("open", path);
   const auto fail = [fd](tl::unexpected<axollama::Error> error) {

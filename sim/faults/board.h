@@ -1,6 +1,6 @@
 // The faults of one card and the state they leave it in, shared by the processes that use it.
 //
-// One file per card in the state folder, mapped shared: `card-ID.faults`. Faults of the
+// One file per card in the state folder, mapped shared: `card-ID.v1.faults`. Faults of the
 // configuration count for the processes that have them in theirs, those given at run time for all;
 // both take effect at the next call. Each change is one store after its data is complete, so the
 // page is right whenever a process is killed. Changes, and reading a fault's text, are made under

@@ -130,17 +130,17 @@ TEST_F(BoardTest, UsedUpFaultsMakeRoomAndOthersDoNot) {
 }
 
 TEST_F(BoardTest, FilesThatAreNotOursAreRefused) {
-  std::ofstream(folder_ / "card-1.faults") << "not a page";
+  std::ofstream(folder_ / "card-1.v1.faults") << "not a page";
   const auto board = Board::Open(folder_, 1, {});
   ASSERT_FALSE(board);
-  EXPECT_NE(board.error().message.find("card-1.faults"), std::string::npos);
+  EXPECT_NE(board.error().message.find("card-1.v1.faults"), std::string::npos);
 }
 
 TEST_F(BoardTest, TextThatIsNotOursIsNoFault) {
   {
     ASSERT_TRUE(Open()->Add({.kind = Kind::kHang}));
   }
-  const auto path = folder_ / "card-1.faults";
+  const auto path = folder_ / "card-1.v1.faults";
   std::string page;
   {
     std::ifstream file(path, std::ios::binary);
