@@ -95,8 +95,8 @@ int BuildMain(int argc, char** argv) {
   app.add_option("SRC", options.source, "GGUF file, or Hugging Face folder with safetensors")
       ->required();
   app.add_option("OUT", options.out, "folder to make")->required();
-  app.add_option("--weights", weights, "s8 or bf16")
-      ->check(CLI::IsMember({"s8", "bf16"}))
+  app.add_option("--weights", weights, "s8, s4 or bf16")
+      ->check(CLI::IsMember({"s8", "s4", "bf16"}))
       ->capture_default_str();
   std::string layout = "layers";
   app.add_option("--layout", layout,
@@ -123,6 +123,7 @@ int BuildMain(int argc, char** argv) {
     return Usage(OneLine(error.what()));
   }
   if (weights == "bf16") options.weights = spec::WeightType::kBf16;
+  if (weights == "s4") options.weights = spec::WeightType::kS4;
   options.layout = ParseLayout(layout).value_or(options.layout);
   if (ladder_option->count() > 0) options.ladder = ladder;
   if (const auto status = CheckOptions(options); !status) return Usage(status.error().message);
@@ -149,6 +150,11 @@ int BuildMain(int argc, char** argv) {
           static_cast<double>(report->parameters) / 1e6, weights, options.context_tokens,
           static_cast<double>(report->size_bytes) / 1e6,
           static_cast<double>(axollama::MonotonicNs() - start_ns) / 1e9));
+  if (report->s4_error > 0) {
+    Say(stdout, fmt::format("s4 changed the layers' weights by {:.1f} % (root of mean squares); "
+                            "`axollama perplexity` says what that costs on a text\n",
+                            report->s4_error * 100));
+  }
   return 0;
 }
 

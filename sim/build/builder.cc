@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <memory>
 #include <mutex>
@@ -39,10 +40,6 @@ constexpr uint32_t kMaxContext = 1u << 20;
 constexpr size_t kMaxLadder = 1024;
 constexpr size_t kThreads = 2;
 constexpr std::string_view kEmbeddingName = "model.embed_tokens.weight.bfloat16.bin";
-
-std::string_view WeightsName(spec::WeightType weights) {
-  return weights == spec::WeightType::kS8 ? "s8" : "bf16";
-}
 
 std::vector<uint32_t> Ladder(const BuildOptions& options) {
   if (options.ladder) return *options.ladder;
@@ -118,9 +115,18 @@ class Job {
     return first_error_;
   }
 
+  // Root of the mean squared change of the s4 weights, over that of the weights themselves.
+  double S4Error() const {
+    return s4_loss_.values > 0 ? std::sqrt(s4_loss_.errors / s4_loss_.values) : 0;
+  }
+
  private:
   void Complete(spec::Program* program) const {
     program->weights = options_.weights;
+    // The head decides between tokens directly, and the vendor's compiler leaves it s8 as well.
+    if (options_.weights == spec::WeightType::kS4 && program->kind == spec::Kind::kPost) {
+      program->weights = spec::WeightType::kS8;
+    }
     program->context = options_.context_tokens;
   }
 
@@ -139,6 +145,12 @@ class Job {
     progress_(done_, total_);
   }
 
+  void AddLoss(const SquareSums& sums) {
+    const std::lock_guard lock(mutex_);
+    s4_loss_.values += sums.values;
+    s4_loss_.errors += sums.errors;
+  }
+
   Status File(const PlannedFile& file) {
     AX_ASSIGN_OR_RETURN(container::Writer writer,
                         container::Writer::Create(folder_ / file.name, file.program, file.groups));
@@ -150,7 +162,6 @@ class Job {
 
   Status Part(const FileDescription& part, const std::string& prefix, container::Writer* writer) {
     const spec::Program& program = part.program;
-    const bool s8 = program.weights == spec::WeightType::kS8;
     for (const WeightRule& rule : part.rules) {
       if (Stopped()) return Fail(ErrorKind::kCancelled, "interrupted");
       const std::string name = prefix + rule.weight;
@@ -163,17 +174,10 @@ class Job {
       AX_ASSIGN_OR_RETURN(const Weights weights,
                           MakeWeights(*source_.FindTensor(rule.tensor), rule, program,
                                       [this] { return Stopped(); }));
-      const auto rows = static_cast<int64_t>(rule.rows), cols = static_cast<int64_t>(rule.cols);
-      if (rule.rows == 0) {
-        AX_RETURN_IF_ERROR(writer->Add(name, DataType::kFp32, {cols}, weights.data));
-      } else {
-        AX_RETURN_IF_ERROR(
-            writer->Add(name, s8 ? DataType::kInt8 : DataType::kBf16, {rows, cols}, weights.data));
-        if (s8) {
-          AX_RETURN_IF_ERROR(writer->Add(name + ".scale", DataType::kFp32, {rows},
-                                         std::as_bytes(std::span(weights.scales))));
-        }
+      for (const Initialiser& made : weights.parts) {
+        AX_RETURN_IF_ERROR(writer->Add(prefix + made.name, made.type, made.dims, made.data));
       }
+      AddLoss(weights.s4_loss);
       Advance(std::max<uint64_t>(rule.rows, 1) * rule.cols);
     }
     return {};
@@ -239,6 +243,7 @@ class Job {
   std::atomic<bool> failed_ = false;
   std::mutex mutex_;  // guards what follows, and the callback
   uint64_t done_ = 0;
+  SquareSums s4_loss_;
   Status first_error_;
 };
 
@@ -268,7 +273,7 @@ std::string Config(const BuildOptions& options, const Description& d,
   ours["producer"] = json::String(spec::kProducerName);
   ours["version"] = AXOLLAMA_VERSION;
   ours["layout"] = json::String(LayoutName(options.layout));
-  ours["weights"] = json::String(WeightsName(options.weights));
+  ours["weights"] = json::String(spec::WeightsName(options.weights));
   ours["context"] = options.context_tokens;
   ours["parameters"] = d.parameters;
   config["axollama"] = std::move(ours);
@@ -345,6 +350,7 @@ Result<BuildReport> Build(const BuildOptions& options, const std::function<bool(
   report.layers = d.layers.size();
   report.parameters = d.parameters;
   report.ladder = Ladder(options);
+  report.s4_error = job.S4Error();
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(path, error)) {
     report.size_bytes += entry.file_size(error);

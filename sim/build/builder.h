@@ -38,6 +38,7 @@ struct BuildReport {
   uint64_t parameters = 0;
   uint64_t size_bytes = 0;
   std::vector<uint32_t> ladder;
+  double s4_error = 0;  // relative, root of mean squares; 0 without s4
 };
 
 using ProgressCallback =

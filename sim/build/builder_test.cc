@@ -91,6 +91,31 @@ TEST_F(Builder, MakesTheFolderOfPulsar2) {
   EXPECT_EQ(json::Write(config->at("eos_id")), "[2,0]");
 }
 
+TEST_F(Builder, MakesS4LayersAndKeepsTheHeadS8) {
+  options_.weights = spec::WeightType::kS4;
+  const auto report = Build(options_, kNever, kSilent);
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_GT(report->s4_error, 0.02);
+  EXPECT_LT(report->s4_error, 0.2);
+  const auto config = json::ParseObject(ReadAll(options_.out / "config.json"), "config.json");
+  ASSERT_TRUE(config);
+  EXPECT_EQ(config->at("axollama").at("weights").as_string(), "s4");
+  const auto file = axollama::MappedFile::Open(options_.out / "llama_p16_l0_together.axmodel");
+  ASSERT_TRUE(file);
+  const auto layer = container::Read(file->bytes());
+  ASSERT_TRUE(layer) << layer.error().message;
+  EXPECT_EQ(layer->program.weights, spec::WeightType::kS4);
+  EXPECT_EQ(layer->weights.find("q")->second.type, container::DataType::kUint8);
+  EXPECT_THAT(layer->weights.find("q")->second.dims, ElementsAre(32, 32));
+  EXPECT_THAT(layer->weights.find("q.factor")->second.dims, ElementsAre(32, 1));
+  EXPECT_THAT(layer->weights.find("q.scale")->second.dims, ElementsAre(32));
+  const auto post = axollama::MappedFile::Open(options_.out / "llama_post.axmodel");
+  ASSERT_TRUE(post);
+  const auto head = container::Read(post->bytes());
+  ASSERT_TRUE(head) << head.error().message;
+  EXPECT_EQ(head->program.weights, spec::WeightType::kS8);
+}
+
 // Granite's embedding is scaled in its table, not in the head that shares it.
 TEST_F(Builder, ScalesTheEmbeddingAndWritesFactorsThatNoTensorHolds) {
   GgufFile f = TinyLlama();

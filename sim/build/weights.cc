@@ -16,7 +16,18 @@ using axollama::ErrorKind;
 using axollama::Fail;
 using axollama::Result;
 
+using container::DataType;
+using spec::WeightType;
+
 constexpr uint64_t kRowsPerCheck = 64;
+
+// Zeroed; the address stays when more are added.
+std::byte* AddPart(std::string name, DataType type, std::vector<int64_t> dims, Weights* out) {
+  uint64_t size = container::ElementBytes(type);
+  for (const int64_t dim : dims) size *= static_cast<uint64_t>(dim);
+  out->parts.push_back({std::move(name), type, std::move(dims), std::vector<std::byte>(size)});
+  return out->parts.back().data.data();
+}
 
 auto NotFinite(const Tensor& tensor) {
   return Fail(ErrorKind::kInvalid,
@@ -56,33 +67,58 @@ float QuantiseRow(std::span<const float> row, int8_t* codes) {
 
 Result<Weights> MakeWeights(const Tensor& tensor, const WeightRule& rule,
                             const spec::Program& program, const StopCheck& stop) {
-  Weights out;
+  const auto rows = static_cast<int64_t>(rule.rows), cols = static_cast<int64_t>(rule.cols);
   std::vector<float> row(rule.cols);
+  Weights out;
   if (rule.rows == 0) {
     DequantiseRow(tensor, 0, row);
     if (!AllFinite(row)) return NotFinite(tensor);
-    out.data.resize(rule.cols * sizeof(float));
+    std::byte* data = AddPart(rule.weight, DataType::kFp32, {cols}, &out);
     for (uint64_t i = 0; i < rule.cols; ++i) {
       const float value = row[SourceRow(rule.order, program, i)] + rule.offset;
-      memcpy(&out.data[i * sizeof(float)], &value, sizeof(float));
+      memcpy(data + i * sizeof(float), &value, sizeof(float));
     }
     return out;
   }
-  const bool s8 = program.weights == spec::WeightType::kS8;
-  out.data.resize(rule.rows * rule.cols * (s8 ? 1 : 2));
-  out.scales.resize(s8 ? rule.rows : 0);
+  const uint64_t spans = spec::S4Spans(rule.cols);
+  std::byte *data = nullptr, *factors = nullptr, *scales = nullptr;
+  const auto add_scales = [&] {
+    scales = AddPart(rule.weight + ".scale", DataType::kFp32, {rows}, &out);
+  };
+  switch (program.weights) {
+    case WeightType::kBf16:
+      data = AddPart(rule.weight, DataType::kBf16, {rows, cols}, &out);
+      break;
+    case WeightType::kS8:
+      data = AddPart(rule.weight, DataType::kInt8, {rows, cols}, &out);
+      add_scales();
+      break;
+    case WeightType::kS4: {
+      const auto n = static_cast<int64_t>(spans);
+      data = AddPart(rule.weight, DataType::kUint8, {rows, n * spec::kS4SpanBytes}, &out);
+      factors = AddPart(rule.weight + ".factor", DataType::kUint8, {rows, n}, &out);
+      add_scales();
+      break;
+    }
+  }
+  S4Quantiser s4;
   for (uint64_t r = 0; r < rule.rows; ++r) {
     if (r % kRowsPerCheck == 0 && stop()) return Fail(ErrorKind::kCancelled, "interrupted");
     DequantiseRow(tensor, SourceRow(rule.order, program, r), row);
     if (!AllFinite(row)) return NotFinite(tensor);
-    if (s8) {
-      out.scales[r] = QuantiseRow(row, reinterpret_cast<int8_t*>(&out.data[r * rule.cols]));
+    if (program.weights == WeightType::kBf16) {
+      for (uint64_t c = 0; c < rule.cols; ++c) {
+        const uint16_t bits = axollama::FloatToBf16(row[c]);
+        memcpy(data + (r * rule.cols + c) * 2, &bits, 2);
+      }
       continue;
     }
-    for (uint64_t c = 0; c < rule.cols; ++c) {
-      const uint16_t bits = axollama::FloatToBf16(row[c]);
-      memcpy(&out.data[(r * rule.cols + c) * 2], &bits, 2);
-    }
+    const float scale =
+        program.weights == WeightType::kS8
+            ? QuantiseRow(row, reinterpret_cast<int8_t*>(data + r * rule.cols))
+            : s4.QuantiseRow(row, reinterpret_cast<uint8_t*>(data + r * spans * spec::kS4SpanBytes),
+                             reinterpret_cast<uint8_t*>(factors + r * spans), &out.s4_loss);
+    memcpy(scales + r * sizeof(float), &scale, sizeof(float));
   }
   return out;
 }

@@ -1,7 +1,8 @@
 // The weights of one rule, reordered and in the form of the .axmodel.
 //
 // s8: symmetric per output row, scale = max|w| / 127, codes rounded to nearest, ties to even; a row
-// of zeros has the scale 0. bf16: rounded to nearest, ties to even. Vectors stay f32.
+// of zeros has the scale 0. s4: s4.h; the post model's matrices are s8 then. bf16: rounded to
+// nearest, ties to even. Vectors stay f32.
 // The source is read one row at a time; the result is the only whole matrix in memory.
 // Threads: plain functions; `stop` may be asked from the calling thread at any row.
 #pragma once
@@ -10,11 +11,14 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "sim/build/description.h"
+#include "sim/build/s4.h"
 #include "sim/build/tensor.h"
+#include "sim/container/axmodel.h"
 #include "sim/spec/program.h"
 
 namespace axsim::build {
@@ -22,9 +26,18 @@ namespace axsim::build {
 // True ends the build with kCancelled.
 using StopCheck = std::function<bool()>;
 
+// An initialiser of the .axmodel.
+struct Initialiser {
+  std::string name;
+  container::DataType type = container::DataType::kFp32;
+  std::vector<int64_t> dims;
+  std::vector<std::byte> data;
+};
+
+// The rule's vector; or its matrix, and where the weight type has them its factors and scales.
 struct Weights {
-  std::vector<std::byte> data;  // [rows, cols]
-  std::vector<float> scales;    // [rows], s8 only
+  std::vector<Initialiser> parts;
+  SquareSums s4_loss;  // zero for other types
 };
 
 // Which source row (or vector element) is row `row` of the program.

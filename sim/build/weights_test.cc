@@ -145,14 +145,18 @@ TEST(Weights, MatricesTakeTheProgramsForm) {
   const auto never = [] { return false; };
   const auto s8 = MakeWeights(tensor, rule, program, never);
   ASSERT_TRUE(s8);
-  EXPECT_THAT(s8->scales, ElementsAre(2.0f / 127, 6.0f / 127, 4.0f / 127, 8.0f / 127));
-  const auto* codes = reinterpret_cast<const int8_t*>(s8->data.data());
+  ASSERT_EQ(s8->parts.size(), 2u);
+  EXPECT_EQ(s8->parts[1].name, "q.scale");
+  const auto* scales = reinterpret_cast<const float*>(s8->parts[1].data.data());
+  EXPECT_THAT(std::vector(scales, scales + 4),
+              ElementsAre(2.0f / 127, 6.0f / 127, 4.0f / 127, 8.0f / 127));
+  const auto* codes = reinterpret_cast<const int8_t*>(s8->parts[0].data.data());
   EXPECT_THAT(std::vector(codes, codes + 8), ElementsAre(64, 127, 106, 127, 95, 127, 111, 127));
   program.weights = spec::WeightType::kBf16;
   const auto bf16 = MakeWeights(tensor, rule, program, never);
   ASSERT_TRUE(bf16);
-  EXPECT_TRUE(bf16->scales.empty());
-  const auto* bits = reinterpret_cast<const uint16_t*>(bf16->data.data());
+  ASSERT_EQ(bf16->parts.size(), 1u);
+  const auto* bits = reinterpret_cast<const uint16_t*>(bf16->parts[0].data.data());
   EXPECT_THAT(std::vector(bits, bits + 4), ElementsAre(0x3f80, 0x4000, 0x40a0, 0x40c0));
   EXPECT_EQ(MakeWeights(tensor, rule, program, [] { return true; }).error().kind,
             ErrorKind::kCancelled);

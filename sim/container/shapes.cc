@@ -37,12 +37,21 @@ std::string_view TypeName(DataType type) {
 
 void AddMatrix(const Program& p, std::string name, int64_t rows, int64_t cols,
                std::vector<ExpectedWeight>* out) {
-  if (p.weights == spec::WeightType::kS8) {
-    out->push_back({name, DataType::kInt8, {rows, cols}, false});
-    out->push_back({name + ".scale", DataType::kFp32, {rows}, false});
-  } else {
-    out->push_back({std::move(name), DataType::kBf16, {rows, cols}, false});
+  switch (p.weights) {
+    case spec::WeightType::kBf16:
+      out->push_back({std::move(name), DataType::kBf16, {rows, cols}, false});
+      return;
+    case spec::WeightType::kS8:
+      out->push_back({name, DataType::kInt8, {rows, cols}, false});
+      break;
+    case spec::WeightType::kS4: {
+      const auto spans = static_cast<int64_t>(spec::S4Spans(static_cast<uint64_t>(cols)));
+      out->push_back({name, DataType::kUint8, {rows, spans * spec::kS4SpanBytes}, false});
+      out->push_back({name + ".factor", DataType::kUint8, {rows, spans}, false});
+      break;
+    }
   }
+  out->push_back({name + ".scale", DataType::kFp32, {rows}, false});
 }
 
 void AddVector(std::string name, int64_t size, std::vector<ExpectedWeight>* out,

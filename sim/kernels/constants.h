@@ -4,6 +4,7 @@
 // with them could put their instructions into every program that links the room.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace axsim::kernels {
@@ -28,5 +29,19 @@ inline constexpr float kGeluCubic = 0.044715f;
 inline constexpr float kMaxCode = 32767.0f;
 inline constexpr float kTiny = 1e-30f;
 inline constexpr int32_t kInfinityBits = 0x7f800000;
+
+// values[f][c] is code c of an s4 row, as a 4-bit two's complement number, times the factor f + 1.
+struct S4Table {
+  alignas(64) int8_t values[16][16];
+};
+inline constexpr S4Table kS4Table = [] {
+  S4Table table{};
+  for (int f = 0; f < 16; ++f) {
+    for (int c = 0; c < 16; ++c) {
+      table.values[f][c] = static_cast<int8_t>((c < 8 ? c : c - 16) * (f + 1));
+    }
+  }
+  return table;
+}();
 
 }  // namespace axsim::kernels

@@ -5,6 +5,7 @@
 //  - s8 matrices: activations are int16 codes with one scale per block of kBlockCols columns. A
 //    block's products are summed in int32, exactly (32767 * 128 * 512 < 2^31), and then
 //    acc += float(sum) * scale, block by block, starting from 0; y = acc * weight scale of the row.
+//  - s4 matrices: code * factor is an int8, and everything else is as in s8.
 //  - float sums (bf16 matrices, norms, q.k, the softmax's sum) go to kLanes lanes, element i
 //    to lane i % kLanes,
 //    with fused multiply-adds in ascending i, and then
@@ -28,12 +29,19 @@ inline constexpr size_t kLanes = 8;
 
 // Static, since files with -m flags include this (see constants.h).
 // Codes of one quantised row take this many elements: the end is zero.
-static constexpr size_t PaddedCols(size_t cols) { return (cols + 31) / 32 * 32; }
+static constexpr size_t PaddedCols(size_t cols) { return (cols + 63) / 64 * 64; }
 static constexpr size_t BlockCount(size_t cols) { return (cols + kBlockCols - 1) / kBlockCols; }
 
-// Scratch of a gemm call: 16 rows of one block as int16, or 4 rows of bf16 as float.
+// s4 rows come in spans of 64 columns: 32 bytes of codes and one of factors.
+static constexpr size_t S4Spans(size_t cols) { return (cols + 63) / 64; }
+
+// Rows of a matrix that a gemm takes at a time, at most; best called with a multiple of it.
+inline constexpr size_t kPanelRows = 32;
+
+// Scratch of a gemm call: kPanelRows rows of one block as int16 and as int8, or 4 rows of bf16 as
+// float.
 static constexpr size_t PanelBytes(size_t cols) {
-  const size_t s8 = 16 * kBlockCols * sizeof(int16_t);
+  const size_t s8 = kPanelRows * kBlockCols * (sizeof(int16_t) + sizeof(int8_t));
   const size_t bf16 = 4 * PaddedCols(cols) * sizeof(float);
   return s8 > bf16 ? s8 : bf16;
 }
@@ -43,6 +51,15 @@ enum class Gate { kSilu, kGeluTanh };
 struct S8Matrix {
   const int8_t* codes;  // [rows, cols]
   const float* scales;  // [rows]
+  size_t rows;
+  size_t cols;
+};
+
+// Layout of the codes and factors: sim/spec/program.h.
+struct S4Matrix {
+  const uint8_t* codes;    // [rows, 32 * S4Spans(cols)]
+  const uint8_t* factors;  // [rows, S4Spans(cols)]
+  const float* scales;     // [rows]
   size_t rows;
   size_t cols;
 };
@@ -75,6 +92,8 @@ struct Kernels {
 
   // y[t * y_stride + r] = row r . token t. panel: PanelBytes(cols), 64-byte aligned.
   void (*s8_matmul)(const S8Matrix& w, const QuantizedRows& x, float* y, size_t y_stride,
+                    void* panel);
+  void (*s4_matmul)(const S4Matrix& w, const QuantizedRows& x, float* y, size_t y_stride,
                     void* panel);
   void (*bf16_matmul)(const Bf16Matrix& w, const FloatRows& x, float* y, size_t y_stride,
                       void* panel);

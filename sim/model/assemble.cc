@@ -34,13 +34,21 @@ class Weights {
 
   Matrix Rows(std::string_view name, size_t rows, size_t cols) {
     Matrix m{.rows = rows, .cols = cols};
-    m.is_s8 = program_.weights == spec::WeightType::kS8;
-    if (m.is_s8) {
-      m.data = Data(name, DataType::kInt8, 1, rows * cols);
-      m.scales = Floats(fmt::format("{}.scale", name), rows);
-    } else {
-      m.data = Data(name, DataType::kBf16, 2, rows * cols);
+    m.type = program_.weights;
+    switch (m.type) {
+      case spec::WeightType::kBf16:
+        m.data = Data(name, DataType::kBf16, 2, rows * cols);
+        return m;
+      case spec::WeightType::kS8:
+        m.data = Data(name, DataType::kInt8, 1, rows * cols);
+        break;
+      case spec::WeightType::kS4:
+        m.data = Data(name, DataType::kUint8, 1, rows * m.row_bytes());
+        m.factors = static_cast<const uint8_t*>(
+            Data(fmt::format("{}.factor", name), DataType::kUint8, 1, rows * spec::S4Spans(cols)));
+        break;
     }
+    m.scales = Floats(fmt::format("{}.scale", name), rows);
     return m;
   }
 

@@ -34,7 +34,8 @@ Trace Play(const HandMade& made, Executor& executor, const std::vector<size_t>& 
 
 std::vector<spec::Program> Programs() {
   std::vector<spec::Program> programs;
-  for (const auto weights : {spec::WeightType::kS8, spec::WeightType::kBf16}) {
+  for (const auto weights :
+       {spec::WeightType::kS8, spec::WeightType::kBf16, spec::WeightType::kS4}) {
     spec::Program p = SmallProgram(weights);
     programs.push_back(p);
     p.sliding_window = 11;
@@ -120,7 +121,8 @@ TEST(Exactness, AnOwnRowThatIsMaskedForItselfStillComputes) {
 }
 
 TEST(Exactness, NothingIsAllocatedAfterTheFirstRunOfAGroup) {
-  for (const auto weights : {spec::WeightType::kS8, spec::WeightType::kBf16}) {
+  for (const auto weights :
+       {spec::WeightType::kS8, spec::WeightType::kBf16, spec::WeightType::kS4}) {
     const HandMade made = MakeLayer(SmallProgram(weights));
     auto model = Assemble(made.model);
     ASSERT_TRUE(model.has_value());

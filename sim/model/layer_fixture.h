@@ -44,6 +44,7 @@ struct HandMade {
   }
 
   void AddMatrix(const std::string& name, size_t rows, size_t cols) {
+    if (model.program.weights == spec::WeightType::kS4) return AddS4(name, rows, cols);
     const bool s8 = model.program.weights == spec::WeightType::kS8;
     std::vector<double>& value = values[name];
     value.resize(rows * cols);
@@ -67,6 +68,35 @@ struct HandMade {
     model.weights[name] = {s8 ? container::DataType::kInt8 : container::DataType::kBf16,
                            {static_cast<int64_t>(rows), static_cast<int64_t>(cols)},
                            std::span<const std::byte>(bytes.back())};
+  }
+
+  void AddS4(const std::string& name, size_t rows, size_t cols) {
+    const size_t spans = spec::S4Spans(cols);
+    AddFloats(name + ".scale", rows, 0.025f / std::sqrt(static_cast<float>(cols)), 1e-4f);
+    const auto add_bytes = [&](const std::string& of, size_t row_bytes) {
+      std::vector<std::byte> raw(rows * row_bytes);
+      for (std::byte& b : raw) b = static_cast<std::byte>(random());
+      bytes.push_back(std::move(raw));
+      model.weights[of] = {container::DataType::kUint8,
+                           {static_cast<int64_t>(rows), static_cast<int64_t>(row_bytes)},
+                           std::span<const std::byte>(bytes.back())};
+      return bytes.back().data();
+    };
+    const std::byte* codes = add_bytes(name, spans * spec::kS4SpanBytes);
+    const std::byte* factors = add_bytes(name + ".factor", spans);
+    const auto half = [](std::byte b, bool high) {
+      return high ? std::to_integer<int>(b) >> 4 : std::to_integer<int>(b) & 15;
+    };
+    std::vector<double>& value = values[name];
+    for (size_t r = 0; r < rows; ++r) {
+      for (size_t c = 0; c < cols; ++c) {
+        const size_t span = r * spans + c / 64;
+        const bool high = c % 64 >= 32;
+        const int code = half(codes[span * 32 + c % 32], high);
+        value.push_back((code < 8 ? code : code - 16) * (half(factors[span], high) + 1) *
+                        values[name + ".scale"][r]);
+      }
+    }
   }
 };
 

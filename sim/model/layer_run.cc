@@ -70,7 +70,7 @@ void LayerRun::Bind(Spans inputs, Spans outputs) {
 
 void LayerRun::Layout(Carver& carver) {
   const size_t rows = shape_.rows;
-  const bool codes = weights_.q.is_s8;
+  const bool codes = weights_.q.takes_codes();
   const size_t threads = cpu_.pool().size();
   panel_bytes_ =
       kernels::PanelBytes(std::max({weights_.q.cols, weights_.o.cols, weights_.down.cols}));

@@ -147,14 +147,17 @@ TEST(Layer, Bf16MatchesReference) {
 }
 
 TEST(Layer, WideMatricesMatchReference) {  // several blocks of quantised columns
-  spec::Program p = SmallProgram();
-  p.hidden = 584;
-  p.ffn = 1100;
-  ExpectReference(MakeLayer(p));
+  for (const auto weights : {spec::WeightType::kS8, spec::WeightType::kS4}) {
+    spec::Program p = SmallProgram(weights);
+    p.hidden = 584;
+    p.ffn = 1100;
+    ExpectReference(MakeLayer(p));
+  }
 }
 
 TEST(Layer, QkNormAndBiasMatchReference) {
-  for (const auto weights : {spec::WeightType::kS8, spec::WeightType::kBf16}) {
+  for (const auto weights :
+       {spec::WeightType::kS8, spec::WeightType::kBf16, spec::WeightType::kS4}) {
     spec::Program p = SmallProgram(weights);
     p.qk_norm = true;
     p.qkv_bias = true;

@@ -6,9 +6,21 @@ namespace axsim::model {
 namespace {
 
 constexpr size_t kStreamBytes = 32768;  // of weights per unit when one token is multiplied
-constexpr size_t kRowAlign = 16;        // rows of a kernel's panel
+constexpr size_t kRowAlign = 16;
 
 }  // namespace
+
+size_t Matrix::row_bytes() const {
+  switch (type) {
+    case spec::WeightType::kS4:
+      return kernels::S4Spans(cols) * spec::kS4SpanBytes;
+    case spec::WeightType::kS8:
+      return cols;
+    case spec::WeightType::kBf16:
+      return cols * 2;
+  }
+  return cols;
+}
 
 void Activations::Encode(const kernels::Kernels& kernels, size_t token) const {
   if (codes == nullptr) return;
@@ -17,9 +29,8 @@ void Activations::Encode(const kernels::Kernels& kernels, size_t token) const {
 }
 
 size_t UnitRows(const Matrix& matrix, size_t tokens) {
-  if (tokens > 1) return kRowAlign;
-  const size_t row_bytes = matrix.cols * (matrix.is_s8 ? 1 : 2);
-  const size_t rows = kStreamBytes / row_bytes / kRowAlign * kRowAlign;
+  if (tokens > 1) return kernels::kPanelRows;
+  const size_t rows = kStreamBytes / matrix.row_bytes() / kRowAlign * kRowAlign;
   return std::clamp(rows, kRowAlign, 16 * kRowAlign);
 }
 
@@ -31,18 +42,24 @@ Slice UnitSlice(const Matrix& matrix, size_t tokens, size_t unit) {
 
 void Multiply(const kernels::Kernels& kernels, const Matrix& matrix, Slice slice,
               const Activations& x, size_t tokens, float* y, size_t y_stride, void* panel) {
-  const size_t offset = slice.first * matrix.cols;
-  if (matrix.is_s8) {
-    const kernels::S8Matrix w{static_cast<const int8_t*>(matrix.data) + offset,
-                              matrix.scales + slice.first, slice.count, matrix.cols};
-    const kernels::QuantizedRows rows{x.codes, kernels::PaddedCols(x.cols), x.scales,
-                                      kernels::BlockCount(x.cols), tokens};
-    kernels.s8_matmul(w, rows, y + slice.first, y_stride, panel);
-  } else {
-    const kernels::Bf16Matrix w{static_cast<const uint16_t*>(matrix.data) + offset, slice.count,
-                                matrix.cols};
-    kernels.bf16_matmul(w, {x.values, x.cols, tokens}, y + slice.first, y_stride, panel);
+  const auto* data = static_cast<const std::byte*>(matrix.data) + slice.first * matrix.row_bytes();
+  y += slice.first;
+  if (matrix.type == spec::WeightType::kBf16) {
+    const kernels::Bf16Matrix w{reinterpret_cast<const uint16_t*>(data), slice.count, matrix.cols};
+    return kernels.bf16_matmul(w, {x.values, x.cols, tokens}, y, y_stride, panel);
   }
+  const kernels::QuantizedRows rows{x.codes, kernels::PaddedCols(x.cols), x.scales,
+                                    kernels::BlockCount(x.cols), tokens};
+  const float* scales = matrix.scales + slice.first;
+  if (matrix.type == spec::WeightType::kS8) {
+    const kernels::S8Matrix w{reinterpret_cast<const int8_t*>(data), scales, slice.count,
+                              matrix.cols};
+    return kernels.s8_matmul(w, rows, y, y_stride, panel);
+  }
+  const kernels::S4Matrix w{reinterpret_cast<const uint8_t*>(data),
+                            matrix.factors + slice.first * kernels::S4Spans(matrix.cols), scales,
+                            slice.count, matrix.cols};
+  kernels.s4_matmul(w, rows, y, y_stride, panel);
 }
 
 }  // namespace axsim::model

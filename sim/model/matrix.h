@@ -1,24 +1,30 @@
-// A weight matrix of either type, and the rows of activations it is multiplied with.
+// A weight matrix of any type, and the rows of activations it is multiplied with.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
 #include "sim/kernels/kernels.h"
+#include "sim/spec/program.h"
 
 namespace axsim::model {
 
 // Points into the model's file.
 struct Matrix {
-  bool is_s8 = true;
-  const void* data = nullptr;     // [rows, cols] int8 or bf16
-  const float* scales = nullptr;  // [rows], s8 only
+  spec::WeightType type = spec::WeightType::kS8;
+  const void* data = nullptr;        // [rows, row_bytes]
+  const uint8_t* factors = nullptr;  // [rows, S4Spans(cols)], s4 only
+  const float* scales = nullptr;     // [rows], s8 and s4
   size_t rows = 0;
   size_t cols = 0;
-  size_t bytes() const { return rows * cols * (is_s8 ? 1 : 2); }
+
+  // Whether it is multiplied with codes of activations, not with floats.
+  bool takes_codes() const { return type != spec::WeightType::kBf16; }
+  size_t row_bytes() const;
 };
 
-// The input of a multiplication: floats, and for s8 matrices their codes. Points into scratch.
+// The input of a multiplication: floats, and where the matrix takes them their codes. Points into
+// scratch.
 struct Activations {
   float* values = nullptr;  // [tokens, cols]
   size_t cols = 0;

@@ -31,7 +31,7 @@ struct PostRun {
     x = carver.Take<float>(head.cols);
     normed.cols = head.cols;
     normed.values = carver.Take<float>(rows * head.cols);
-    if (head.is_s8) {
+    if (head.takes_codes()) {
       normed.codes = carver.Take<int16_t>(rows * kernels::PaddedCols(head.cols));
       normed.scales = carver.Take<float>(rows * kernels::BlockCount(head.cols));
     }

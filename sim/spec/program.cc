@@ -38,7 +38,8 @@ struct NamedActivation {
 };
 constexpr NamedKind kKinds[] = {
     {"layer", Kind::kLayer}, {"post", Kind::kPost}, {"stack", Kind::kStack}};
-constexpr NamedWeights kWeights[] = {{"s8", WeightType::kS8}, {"bf16", WeightType::kBf16}};
+constexpr NamedWeights kWeights[] = {
+    {"s8", WeightType::kS8}, {"bf16", WeightType::kBf16}, {"s4", WeightType::kS4}};
 constexpr NamedActivation kActivations[] = {{"silu", Activation::kSilu},
                                             {"gelu_tanh", Activation::kGeluTanh}};
 
@@ -223,6 +224,7 @@ Result<Program> FromJson(const json::Object& object) {
     reader.Number("norm_eps", 0.0, 1.0, &p.norm_eps);
   }
   if (p.kind == Kind::kPost) {
+    if (p.weights == WeightType::kS4) reader.Error("a post model has no s4 weights");
     reader.Size("vocab", 1, kMaxVocab, &p.vocab);
     reader.Number("logit_scale", -1e9, 1e9, &p.logit_scale);
   } else if (p.kind == Kind::kLayer) {
@@ -273,6 +275,8 @@ Result<Program> ParseProgram(std::string_view text) {
   AX_ASSIGN_OR_RETURN(const json::Object object, json::ParseObject(text, "program"));
   return FromJson(object);
 }
+
+std::string_view WeightsName(WeightType weights) { return NameOf(kWeights, weights); }
 
 std::string WriteProgram(const Program& program) { return json::Write(ToJson(program)); }
 

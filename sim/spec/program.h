@@ -15,7 +15,15 @@
 //             angle of pair i is divided by rope_factors[i]
 // and of a post model:  norm f32 [hidden]   head [vocab, hidden]
 // In a stack the names of layer i begin with `l{i}.` (PartPrefix).
-// A matrix M is int8 with `M.scale` f32 [rows] (value = code * scale of its row), or bfloat16.
+// A matrix M is one of
+//   s8    int8, with `M.scale` f32 [rows]: value = code * scale of its row
+//   bf16  bfloat16
+//   s4    (layers only) uint8 [rows, 32 * spans]: two signed 4-bit codes a byte, in spans of 64
+//         columns: byte j of a span holds column j in its low half and column 32 + j in its high
+//         half; codes beyond the last column are 0. `M.factor` uint8 [rows, spans]: the low half is
+//         the factor less 1 of the span's first 32 columns, the high half that of the others.
+//         `M.scale` f32 [rows]: value = code * factor * scale of its row. code * factor is an int8,
+//         so that the arithmetic is that of s8 (docs/decisions/s4-weights.md).
 // RoPE pairs are (i, i + rope_dims / 2) ("neox" order): the builder reorders the rows of q and k
 // where the source interleaves them.
 //
@@ -32,6 +40,11 @@
 
 namespace axsim::spec {
 
+// Of s4 rows.
+inline constexpr uint32_t kS4SpanCols = 64;
+inline constexpr uint32_t kS4SpanBytes = kS4SpanCols / 2;
+constexpr uint64_t S4Spans(uint64_t cols) { return (cols + kS4SpanCols - 1) / kS4SpanCols; }
+
 inline constexpr std::string_view kProducerName = "axollama-sim";
 inline constexpr std::string_view kOpDomain = "axollama.sim";
 inline constexpr std::string_view kOpType = "decoder";  // op_type of every node
@@ -40,7 +53,7 @@ inline constexpr std::string_view kOutputsAttribute = "axsim_io";  // see Io in 
 inline constexpr size_t kMaxStackLayers = 128;  // the deepest published model has 126
 
 enum class Kind { kLayer, kPost, kStack };
-enum class WeightType { kS8, kBf16 };
+enum class WeightType { kS8, kBf16, kS4 };
 enum class Activation { kSilu, kGeluTanh };
 
 struct Program {
@@ -77,5 +90,8 @@ std::string PartPrefix(const Program& stack, size_t part);
 // Strict: unknown keys, missing keys, wrong types and sizes out of range are errors.
 axollama::Result<Program> ParseProgram(std::string_view json);
 std::string WriteProgram(const Program& program);
+
+// "s8", "bf16", "s4".
+std::string_view WeightsName(WeightType weights);
 
 }  // namespace axsim::spec

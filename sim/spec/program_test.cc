@@ -82,6 +82,21 @@ TEST(Program, PostSurvivesTheRoundTrip) {
   EXPECT_EQ(read->logit_scale, 0.125f);
 }
 
+TEST(Program, OnlyLayersHaveS4Weights) {
+  Program p = Layer();
+  p.weights = WeightType::kS4;
+  const auto read = ParseProgram(WriteProgram(p));
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->weights, WeightType::kS4);
+  EXPECT_EQ(WeightsName(read->weights), "s4");
+  Program post;
+  post.kind = Kind::kPost;
+  post.weights = WeightType::kS4;
+  post.hidden = 8;
+  post.vocab = 9;
+  EXPECT_THAT(ErrorOf(WriteProgram(post)), HasSubstr("a post model has no s4 weights"));
+}
+
 Program Stack() {
   Program p;
   p.kind = Kind::kStack;

@@ -36,6 +36,7 @@ inline constexpr int64_t kReferenceRows = 2048;
 inline constexpr double kMemoryBytesPerNs = 25.0;
 // The chip keeps floating-point weights, bf16 too, as 4 bytes [O].
 inline constexpr double kBf16WeightBytes = 4.0;
+inline constexpr double kS4WeightBytes = 0.5;
 
 // A chunk of 128 rows through the same layer: the first one, and the last of 2,048 [W]. The chunk's
 // own arithmetic scales with rows and weights, the rest with rows, history and heads.

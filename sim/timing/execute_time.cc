@@ -18,6 +18,8 @@ double WeightBytes(WeightType type) {
       return 1.0;
     case WeightType::kBf16:
       return kBf16WeightBytes;
+    case WeightType::kS4:
+      return kS4WeightBytes;
   }
   return 1.0;
 }
@@ -28,6 +30,8 @@ int64_t LayerReferenceNs(WeightType type) {
       return kLayerS8Ns;
     case WeightType::kBf16:
       return kLayerBf16Ns;
+    case WeightType::kS4:
+      return kLayerS4Ns;
   }
   return kLayerS8Ns;
 }

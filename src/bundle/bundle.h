@@ -58,7 +58,7 @@ struct Bundle {
   std::string system_prompt;               // config.json "system_prompt"
   uint64_t size_bytes = 0;                 // of all its files
   int64_t modified_ns = 0;                 // newest file, wall clock
-  std::string weights;                     // "s8", "bf16", or "" when unknown
+  std::string weights;                     // "s8", "s4", "bf16", or "" when unknown
   std::optional<uint32_t> context_tokens;  // config.json or a simulator file; the device decides
   std::optional<uint64_t> parameters;      // number of weights, when known
   std::vector<std::string> notes;          // what was found and which contradictions, for the log

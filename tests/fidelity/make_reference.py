@@ -18,6 +18,8 @@ transformers 5.24 and gguf 0.19 made the committed files. Written beside this sc
           logits rounded to bf16
     s8    layer matrices and head as int8 with one scale per output channel (max |w| / 127), the
           same bf16 boundaries; norms and activations stay float32
+    s4    layer matrices in 4-bit codes with a factor per 32 columns and a scale per row
+          (docs/decisions/s4-weights.md), the head as in s8, the same bf16 boundaries
 """
 
 import json
@@ -90,12 +92,27 @@ def s8_rows(w):
     return torch.round(w / scale).clamp(-127, 127) * scale
 
 
+def s4_rows(w):
+    groups = w.reshape(len(w), -1, 32)
+    scale = w.abs().amax(dim=1)[:, None, None] / (7.5 * 16)
+    least, best = None, None
+    for factor in range(1, 17):
+        codes = torch.round(groups / (scale * factor)).clamp(-8, 7) * factor
+        error = ((codes * scale - groups) ** 2).sum(dim=2, keepdim=True)
+        best = codes if least is None else torch.where(error < least, codes, best)
+        least = error if least is None else torch.minimum(error, least)
+    fitted = (best * groups).sum(dim=(1, 2)) / (best * best).sum(dim=(1, 2))
+    return (best * fitted[:, None, None]).reshape(w.shape)
+
+
 def emulate(model, weights):
     """Rounds the weights of `model` in place and puts bf16 at every tensor that crosses a border."""
     model.model.embed_tokens.weight.data = bf16(model.model.embed_tokens.weight.data)
-    matrices = [m for m in model.modules() if isinstance(m, torch.nn.Linear)]
-    for m in matrices:
-        m.weight.data = (s8_rows if weights == "s8" else bf16)(m.weight.data)
+    convert = {"bf16": bf16, "s8": s8_rows, "s4": s4_rows}[weights]
+    for m in model.modules():
+        if isinstance(m, torch.nn.Linear):
+            head = weights == "s4" and m is model.lm_head
+            m.weight.data = (s8_rows if head else convert)(m.weight.data)
     for layer in model.model.layers:
         layer.register_forward_hook(lambda _m, _a, out: bf16(out))
         layer.self_attn.v_proj.register_forward_hook(lambda _m, _a, out: bf16(out))
@@ -146,7 +163,7 @@ def main():
     summary = {"tokens": len(reference), "window": WINDOW, "perplexity": round(perplexity, 4)}
 
     plain = modeling_llama.apply_rotary_pos_emb
-    for weights in ("bf16", "s8"):
+    for weights in ("bf16", "s8", "s4"):
         model = load(sys.argv[1])
         emulate(model, weights)
         loss = agree = kl = kl_common = 0.0

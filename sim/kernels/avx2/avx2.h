@@ -8,8 +8,23 @@ namespace axsim::kernels::avx2 {
 
 extern const Kernels kTable;
 
+// Rows of int8 that a gemm takes at a time, at most, and one block's columns of them.
+inline constexpr size_t kGemmRows = 16;
+struct Panel {
+  const int8_t* codes;  // [rows, stride], from the block's first column on
+  size_t stride;
+  const float* scales;  // [rows]
+  size_t rows;
+};
+
+// y[t * y_stride + r] += row r . token t over the columns of block `block`: set by the first block,
+// finished by the last. panel: kGemmRows * kBlockCols, 64-byte aligned.
+void MultiplyPanel(const Panel& w, size_t all_cols, size_t block, const QuantizedRows& x, float* y,
+                   size_t y_stride, int16_t* panel);
+
 void Quantize(const float* x, size_t cols, int16_t* codes, float* scales);
 void S8Matmul(const S8Matrix& w, const QuantizedRows& x, float* y, size_t y_stride, void* panel);
+void S4Matmul(const S4Matrix& w, const QuantizedRows& x, float* y, size_t y_stride, void* panel);
 void Bf16Matmul(const Bf16Matrix& w, const FloatRows& x, float* y, size_t y_stride, void* panel);
 void RmsNorm(const float* x, const float* weight, size_t n, float eps, float* out);
 void Scores(const float* q, size_t heads, const uint16_t* k, size_t k_stride, size_t rows,

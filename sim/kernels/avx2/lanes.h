@@ -14,6 +14,20 @@ namespace {
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(raw), 16));
 }
 
+[[maybe_unused]] inline __m256i Load(const int16_t* p) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+}
+
+[[maybe_unused]] inline __m128i Load(const int8_t* p) {
+  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+}
+
+[[maybe_unused]] inline __m128i LoadTail(const int8_t* p, size_t n) {
+  alignas(16) int8_t bytes[16] = {};
+  for (size_t i = 0; i < n; ++i) bytes[i] = p[i];
+  return _mm_load_si128(reinterpret_cast<const __m128i*>(bytes));
+}
+
 // All bits of lanes below n.
 [[maybe_unused]] inline __m256i TailMask(size_t n) {
   const __m256i index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
@@ -27,6 +41,12 @@ namespace {
 }
 
 [[maybe_unused]] inline float SumLanes1(__m256 a) { return _mm_cvtss_f32(SumLanes4(a, a, a, a)); }
+
+[[maybe_unused]] inline __m128i SumIntLanes4(const __m256i lanes[4]) {
+  const __m256i s = _mm256_hadd_epi32(_mm256_hadd_epi32(lanes[0], lanes[1]),
+                                      _mm256_hadd_epi32(lanes[2], lanes[3]));
+  return _mm_add_epi32(_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1));
+}
 
 // Step for step scalar/math.h.
 [[maybe_unused]] inline __m256 Exp(__m256 x) {
@@ -43,6 +63,11 @@ namespace {
   const __m256i power = _mm256_add_epi32(_mm256_slli_epi32(_mm256_castps_si256(t), 23),
                                          _mm256_set1_epi32(0x3f800000));
   return _mm256_mul_ps(p, _mm256_castsi256_ps(power));
+}
+
+// acc += w . x in pairs of columns
+[[maybe_unused]] inline __m256i MulAdd(__m256i acc, __m128i w, __m256i x) {
+  return _mm256_add_epi32(acc, _mm256_madd_epi16(_mm256_cvtepi8_epi16(w), x));
 }
 
 }  // namespace

@@ -52,6 +52,31 @@ void S8Matmul(const S8Matrix& w, const QuantizedRows& x, float* y, size_t y_stri
   }
 }
 
+void S4Matmul(const S4Matrix& w, const QuantizedRows& x, float* y, size_t y_stride, void*) {
+  constexpr size_t kSpan = 64, kHalf = 32;
+  const size_t spans = S4Spans(w.cols);
+  for (size_t r = 0; r < w.rows; ++r) {
+    for (size_t t = 0; t < x.tokens; ++t) y[t * y_stride + r] = 0.0f;
+    for (size_t begin = 0, block = 0; begin < w.cols; begin += kBlockCols, ++block) {
+      const size_t end = w.cols - begin < kBlockCols ? w.cols : begin + kBlockCols;
+      int8_t row[kBlockCols];
+      for (size_t c = begin; c < end; ++c) {
+        const size_t span = r * spans + c / kSpan, within = c % kSpan;
+        const int shift = within < kHalf ? 0 : 4;
+        const uint8_t codes = w.codes[span * kHalf + within % kHalf];
+        row[c - begin] = kS4Table.values[w.factors[span] >> shift & 15][codes >> shift & 15];
+      }
+      for (size_t t = 0; t < x.tokens; ++t) {
+        const int16_t* codes = x.codes + t * x.stride;
+        int32_t sum = 0;
+        for (size_t c = begin; c < end; ++c) sum += int32_t{row[c - begin]} * int32_t{codes[c]};
+        y[t * y_stride + r] += static_cast<float>(sum) * x.scales[t * x.scale_stride + block];
+      }
+    }
+    for (size_t t = 0; t < x.tokens; ++t) y[t * y_stride + r] *= w.scales[r];
+  }
+}
+
 void Bf16Matmul(const Bf16Matrix& w, const FloatRows& x, float* y, size_t y_stride, void*) {
   for (size_t r = 0; r < w.rows; ++r) {
     const uint16_t* row = w.values + r * w.cols;

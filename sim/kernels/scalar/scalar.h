@@ -10,6 +10,7 @@ extern const Kernels kTable;
 
 void Quantize(const float* x, size_t cols, int16_t* codes, float* scales);
 void S8Matmul(const S8Matrix& w, const QuantizedRows& x, float* y, size_t y_stride, void* panel);
+void S4Matmul(const S4Matrix& w, const QuantizedRows& x, float* y, size_t y_stride, void* panel);
 void Bf16Matmul(const Bf16Matrix& w, const FloatRows& x, float* y, size_t y_stride, void* panel);
 void RmsNorm(const float* x, const float* weight, size_t n, float eps, float* out);
 void Scores(const float* q, size_t heads, const uint16_t* k, size_t k_stride, size_t rows,
