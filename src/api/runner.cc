@@ -139,7 +139,8 @@ Error ParseRunnerError(int status, std::string_view body) {
   if (!error || error->empty()) {
     return ProtocolError(fmt::format("status {} without an error", status)).value();
   }
-  const std::string message = json::GetString(*error, "message", "").value_or("");
+  std::string message = json::GetString(*error, "message", "").value_or("");
+  if (message.empty()) message = fmt::format("status {}", status);
   const std::string type = json::GetString(*error, "type", "").value_or("");
   if (type == "exceed_context_size_error") {
     return PromptTooLong(json::GetInt(*error, "n_prompt_tokens", 0).value_or(0),
@@ -148,7 +149,7 @@ Error ParseRunnerError(int status, std::string_view body) {
   if (type == "invalid_request_error") return {ErrorKind::kInvalid, message};
   if (type == "unavailable_error") return {ErrorKind::kUnavailable, message};
   if (type == "device_error") return {ErrorKind::kDevice, message};
-  return {ErrorKind::kInternal, message.empty() ? fmt::format("status {}", status) : message};
+  return {ErrorKind::kInternal, message};
 }
 
 }  // namespace axollama::api

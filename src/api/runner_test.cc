@@ -138,6 +138,9 @@ TEST(Runner, ErrorsKeepTheirMeaning) {
     EXPECT_EQ(ParseRunnerError(502, body).kind, ErrorKind::kInternal);
     EXPECT_THAT(ParseRunnerError(502, body).message, HasSubstr("502"));
   }
+  const Error wordless = ParseRunnerError(500, R"({"error":{"message":"","type":"device_error"}})");
+  EXPECT_EQ(wordless.kind, ErrorKind::kDevice);
+  EXPECT_THAT(wordless.message, HasSubstr("500"));
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include "base/env.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/one_line.h"
 #include "base/progress.h"
 
 namespace axollama {
@@ -128,6 +129,11 @@ TEST(Env, EmptyIsUnset) {
   setenv("AXOLLAMA_BASE_TEST", "x", 1);
   EXPECT_EQ(GetEnv("AXOLLAMA_BASE_TEST"), "x");
   unsetenv("AXOLLAMA_BASE_TEST");
+}
+
+TEST(OneLine, ControlBytesBecomeSpaces) {
+  EXPECT_EQ(OneLine("key \"a\r\n\x1b[31m\x7f\" \xc3\xa9"), "key \"a   [31m \" \xc3\xa9");
+  EXPECT_EQ(OneLine(""), "");
 }
 
 TEST(Bf16, RoundsToNearestEven) {

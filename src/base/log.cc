@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/env.h"
+#include "base/one_line.h"
 
 namespace axollama::log {
 namespace {
@@ -70,7 +71,7 @@ void SetLevel(Level level) { Logger()->set_level(ToSpdlog(level)); }
 bool Enabled(Level level) { return Logger()->should_log(ToSpdlog(level)); }
 
 void Write(Level level, std::string_view room, std::string_view text) {
-  Logger()->log(ToSpdlog(level), "[{}] {}", room, text);
+  Logger()->log(ToSpdlog(level), "[{}] {}", room, OneLine(text));
 }
 
 }  // namespace axollama::log

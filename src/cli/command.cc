@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <ctime>
 
+#include "base/one_line.h"
+
 namespace axollama::cli {
 namespace {
 
@@ -28,7 +30,7 @@ bool ParseOrExit(CLI::App& app, int argc, char** argv, int* exit_code) {
     fmt::print("{}", app.help());
     *exit_code = 0;
   } catch (const CLI::ParseError& error) {
-    fmt::print(stderr, "error: {} (see {} --help)\n", error.what(), app.get_name());
+    fmt::print(stderr, "error: {} (see {} --help)\n", OneLine(error.what()), app.get_name());
     *exit_code = kWrongUsage;
   }
   return false;
@@ -36,7 +38,7 @@ bool ParseOrExit(CLI::App& app, int argc, char** argv, int* exit_code) {
 
 int Report(const Error& error) {
   if (error.kind == ErrorKind::kCancelled) return kInterrupted;
-  fmt::print(stderr, "error: {}\n", error.message);
+  fmt::print(stderr, "error: {}\n", OneLine(error.message));
   return kFailed;
 }
 

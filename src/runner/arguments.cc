@@ -7,11 +7,12 @@
 
 #include "base/env.h"
 #include "base/log.h"
+#include "base/one_line.h"
 
 namespace axollama::runner {
 
 int Say(int code, std::string_view message) {
-  fmt::print(stderr, "error: {}\n", message);
+  fmt::print(stderr, "error: {}\n", OneLine(message));
   std::fflush(stderr);
   return code;
 }

@@ -14,6 +14,7 @@
 
 #include "base/env.h"
 #include "base/log.h"
+#include "base/one_line.h"
 #include "net/client.h"
 #include "net/server.h"
 #include "server/routes.h"
@@ -33,7 +34,7 @@ constexpr milliseconds kHandlerGrace{2'000};
 constexpr milliseconds kEndLimit{9'000};
 
 int FailStart(std::string_view message) {
-  const std::string line = fmt::format("error: {}\n", message);
+  const std::string line = fmt::format("error: {}\n", OneLine(message));
   [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, line.data(), line.size());
   return 1;
 }

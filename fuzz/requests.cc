@@ -1,0 +1,23 @@
+// The requests of every API that the server answers.
+#include "api/chat.h"
+#include "api/generate.h"
+#include "api/models.h"
+#include "api/prototype.h"
+#include "fuzz/input.h"
+
+namespace api = axollama::api;
+namespace fuzz = axollama::fuzz;
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const std::string_view text = fuzz::Text(data, size);
+  const auto chat = api::ParseChat(text);
+  if (fuzz::Check(chat)) {
+    api::Resolve(chat->options);
+    api::FormatParameters(chat->options);
+  }
+  fuzz::Check(api::ParseGenerate(text));
+  fuzz::Check(api::ParseShow(text));
+  fuzz::Check(api::ParsePrototypeLoad(text));
+  fuzz::Check(api::ParsePrototypeGenerate(text));
+  return 0;
+}

@@ -1,0 +1,30 @@
+// The JSON files of a model folder. The first byte chooses the file, the rest is its content.
+#include "bundle/settings.h"
+
+#include <filesystem>
+
+#include "base/file.h"
+#include "fuzz/input.h"
+
+namespace bundle = axollama::bundle;
+namespace fuzz = axollama::fuzz;
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  constexpr const char* kNames[] = {"config.json", "generation_config.json",
+                                    "tokenizer_config.json", "special_tokens_map.json",
+                                    "chat_template.jinja"};
+  if (size == 0) return 0;
+  const std::filesystem::path& folder = fuzz::Folder();
+  static const bool prepared = [&] {
+    return axollama::WriteFileAtomically(folder / "tokenizer.json", "{\"added_tokens\":[]}")
+        .has_value();
+  }();
+  fuzz::Require(prepared, "a tokenizer.json");
+  const std::filesystem::path file = folder / kNames[data[0] % std::size(kNames)];
+  fuzz::Require(axollama::WriteFileAtomically(file, fuzz::Text(data + 1, size - 1)).has_value(),
+                "the input in a file");
+  fuzz::Check(bundle::ReadSettings(folder));
+  fuzz::Check(bundle::ReadTokenizerFacts(folder));
+  std::filesystem::remove(file);
+  return 0;
+}

@@ -1,0 +1,14 @@
+#include "base/one_line.h"
+
+namespace axollama {
+
+std::string OneLine(std::string_view text) {
+  std::string line(text);
+  for (char& c : line) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f) c = ' ';
+  }
+  return line;
+}
+
+}  // namespace axollama
