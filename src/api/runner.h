@@ -18,7 +18,7 @@ struct RunnerProps {
   int64_t context_tokens = 0;  // n_ctx
   std::string chat_template;
   std::string model_path;
-  std::string backend;  // "axcl" or "sim"
+  std::string backend;  // "axcl", "axengine" or "sim"
   int64_t card_id = 0;
   uint64_t card_uid = 0;
   std::string library;

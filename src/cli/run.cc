@@ -169,7 +169,8 @@ int RunMain(int argc, char** argv) {
   app.add_option("--option", settings, "KEY=VALUE of Ollama's options, such as temperature=0")
       ->allow_extra_args(false);
   app.add_option("--keepalive", options.keep_alive, "how long the model stays loaded (5m, -1, 0)");
-  app.add_option("--device", options.device, "axcl or sim, for a server of the command's own");
+  app.add_option("--device", options.device,
+                 "axcl, axengine or sim, for a server of the command's own");
   app.add_flag("--raw", options.raw, "use the prompt as it is, without the chat template");
   app.add_flag("--own-server", options.own_server,
                "do not use a running server: start one that ends with the command");

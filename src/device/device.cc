@@ -6,6 +6,7 @@
 
 #include "base/env.h"
 #include "device/axcl/axcl_device.h"
+#include "device/axengine/axengine_device.h"
 #include "device/library.h"
 
 namespace axollama::device {
@@ -16,6 +17,8 @@ std::string_view BackendName(Backend backend) {
   switch (backend) {
     case Backend::kAxcl:
       return "axcl";
+    case Backend::kAxengine:
+      return "axengine";
     case Backend::kSim:
       return "sim";
     case Backend::kAuto:
@@ -28,13 +31,10 @@ Result<Backend> ParseBackend(std::string_view word) {
   if (word.empty()) return Backend::kAuto;
   if (word == "axcl") return Backend::kAxcl;
   if (word == "sim") return Backend::kSim;
-  if (word == "axengine") {
-    return Fail(ErrorKind::kInvalid,
-                "device \"axengine\" (on the SoC itself) is not supported yet: use axcl or sim");
-  }
-  return Fail(
-      ErrorKind::kInvalid,
-      fmt::format("unknown device \"{}\": use axcl (a card) or sim (the simulated card)", word));
+  if (word == "axengine") return Backend::kAxengine;
+  return Fail(ErrorKind::kInvalid, fmt::format("unknown device \"{}\": use axcl (a card), axengine "
+                                               "(the SoC itself) or sim (the simulated card)",
+                                               word));
 }
 
 Backend ChooseBackend(Backend wanted, bool simulator_bundle) {
@@ -46,9 +46,10 @@ Status CheckFits(Backend actual, bool simulator_bundle) {
   if (actual == Backend::kSim && !simulator_bundle) {
     return Fail(ErrorKind::kInvalid,
                 "this model was compiled for the NPU and cannot run on the simulated card: use a "
-                "card (--device axcl), or build a simulator bundle with `axollama sim build`");
+                "card (--device axcl) or the SoC (--device axengine), or build a simulator bundle "
+                "with `axollama sim build`");
   }
-  if (actual == Backend::kAxcl && simulator_bundle) {
+  if (actual != Backend::kSim && simulator_bundle) {
     return Fail(ErrorKind::kInvalid,
                 "this model was built for the simulated card and cannot run on the NPU: use "
                 "--device sim, or compile it with `pulsar2 llm_build`");
@@ -89,13 +90,27 @@ Result<std::unique_ptr<Queue>> Device::CreateQueue() {
 }
 
 Result<std::unique_ptr<Device>> Device::Open(const Options& options) {
+  const Backend backend = ChooseBackend(options.backend, options.simulator_bundle);
+  const bool on_board = backend == Backend::kAxengine;
+  const bool forced = on_board ? GetEnv("AXOLLAMA_AX_ENGINE_LIB").has_value()
+                               : GetEnv("AXOLLAMA_AXCL_LIB").has_value();
   // With a library of the user's choice the backend is known only once it is open.
   // `simulator_bundle` false says nothing: the warden opens cards without any bundle.
-  if (options.backend == Backend::kAxcl && options.simulator_bundle &&
-      !GetEnv("AXOLLAMA_AXCL_LIB")) {
-    AX_RETURN_IF_ERROR(CheckFits(options.backend, true));
+  if (backend != Backend::kSim && options.simulator_bundle && !forced) {
+    AX_RETURN_IF_ERROR(CheckFits(backend, true));
   }
-  return axcl::OpenDevice(ChooseBackend(options.backend, options.simulator_bundle), options.id);
+  if (on_board) return axengine::OpenDevice(options.id);
+  bool no_card = false;
+  auto card = axcl::OpenDevice(backend, options.id, &no_card);
+  if (card || !no_card || backend != Backend::kAxcl || options.backend != Backend::kAuto ||
+      forced) {
+    return card;
+  }
+  // A card that is there but does not work is an error; where there is none, this may be the SoC.
+  bool no_board = false;
+  auto board = axengine::OpenDevice(options.id, &no_board);
+  if (board || !no_board) return board;
+  return card;
 }
 
 }  // namespace axollama::device

@@ -1,10 +1,10 @@
 // What axollama needs of an NPU card, and nothing of how its vendor spells it.
 //
-// Implementations: axcl/ over a dlopen'ed libaxcl_rt.so (the vendor's, or the simulated card's).
-// Every failing call is an Error with the symbol's name, the code, its meaning, and what to do.
-// Owner: the caller owns a Device; memory, models and IOs of it must be gone before it is.
-// Threads: a Device is used by one thread at a time, which has called BindThread; ListCards and
-// Open may be called from any.
+// Implementations: axcl/ over a dlopen'ed libaxcl_rt.so (the vendor's, or the simulated card's),
+// and axengine/ over libax_engine.so and libax_sys.so, on the SoC itself. Every failing call is an
+// Error with the symbol's name, the code, its meaning, and what to do. Owner: the caller owns a
+// Device; memory, models and IOs of it must be gone before it is. Threads: a Device is used by one
+// thread at a time, which has called BindThread; ListCards and Open may be called from any.
 #pragma once
 
 #include <chrono>
@@ -21,15 +21,15 @@
 
 namespace axollama::device {
 
-enum class Backend { kAuto, kAxcl, kSim };
+enum class Backend { kAuto, kAxcl, kAxengine, kSim };
 
-// "axcl" or "sim", as /health and bench report it.
+// "axcl", "axengine" or "sim", as /health and bench report it.
 std::string_view BackendName(Backend backend);
-// "" is kAuto; another word is kInvalid and the error lists the words. "axengine" is refused: not
-// supported yet.
+// "" is kAuto; another word is kInvalid and the error lists the words.
 Result<Backend> ParseBackend(std::string_view word);
 
-// kAuto becomes kSim for a simulator bundle and kAxcl for any other; a named backend stays.
+// kAuto becomes kSim for a simulator bundle and kAxcl for any other (see Device::Open); a named
+// backend stays.
 Backend ChooseBackend(Backend wanted, bool simulator_bundle);
 
 // kInvalid when a bundle compiled for one side would run on the other: NPU files on the simulated
@@ -50,12 +50,12 @@ struct Card {
 struct Properties {
   uint64_t uid = 0;
   std::string firmware;
-  std::string pci;  // "0000:01:00.0"
-  double temperature_c = 0;
+  std::string pci;  // "0000:01:00.0"; "on-board" on the SoC itself
+  std::optional<double> temperature_c;
   uint64_t cmm_total_bytes = 0;
   uint64_t cmm_free_bytes = 0;
-  double npu_percent = 0;
-  double cpu_percent = 0;
+  std::optional<double> npu_percent;
+  std::optional<double> cpu_percent;
 };
 
 enum class DataType { kNone, kInt8, kUint8, kInt32, kUint32, kBf16, kFp32, kOther };
@@ -121,7 +121,8 @@ class Device {
   // Opens the library, initialises it and selects a card. The card itself is taken and its engine
   // started by the first BindThread, so that listing, properties and a reboot also work on a card
   // whose engine does not start any more. Library: AXOLLAMA_AXCL_LIB, else for kSim the one beside
-  // the program, for kAxcl libaxcl_rt.so of the system.
+  // the program, for kAxcl libaxcl_rt.so of the system; for kAxengine see axengine/api.h. kAuto
+  // without a simulator bundle takes a card if there is one, else the SoC's own NPU.
   static Result<std::unique_ptr<Device>> Open(const Options& options);
   virtual ~Device() = default;  // releases everything in the vendor's order
 

@@ -28,9 +28,10 @@ TEST_F(DeviceTest, BackendNames) {
   EXPECT_EQ(ParseBackend(""), Backend::kAuto);
   EXPECT_EQ(ParseBackend("axcl"), Backend::kAxcl);
   EXPECT_EQ(ParseBackend("sim"), Backend::kSim);
-  EXPECT_THAT(ParseBackend("axengine").error().message, HasSubstr("not supported yet"));
-  EXPECT_THAT(ParseBackend("cuda").error().message,
-              AllOf(HasSubstr("\"cuda\""), HasSubstr("axcl"), HasSubstr("sim")));
+  EXPECT_EQ(ParseBackend("axengine"), Backend::kAxengine);
+  EXPECT_THAT(ParseBackend("cuda").error().message, AllOf(HasSubstr("\"cuda\""), HasSubstr("axcl"),
+                                                          HasSubstr("axengine"), HasSubstr("sim")));
+  EXPECT_EQ(BackendName(Backend::kAxengine), "axengine");
   EXPECT_EQ(BackendName(Backend::kSim), "sim");
   EXPECT_EQ(BackendName(Backend::kAxcl), "axcl");
 }
@@ -39,21 +40,24 @@ TEST_F(DeviceTest, TheBundleDecidesAuto) {
   EXPECT_EQ(ChooseBackend(Backend::kAuto, true), Backend::kSim);
   EXPECT_EQ(ChooseBackend(Backend::kAuto, false), Backend::kAxcl);
   EXPECT_EQ(ChooseBackend(Backend::kAxcl, true), Backend::kAxcl);
+  EXPECT_EQ(ChooseBackend(Backend::kAxengine, false), Backend::kAxengine);
   EXPECT_EQ(ChooseBackend(Backend::kSim, false), Backend::kSim);
 }
 
 TEST_F(DeviceTest, FilesForTheOtherSideAreRefused) {
   EXPECT_TRUE(CheckFits(Backend::kSim, true));
-  EXPECT_TRUE(CheckFits(Backend::kAxcl, false));
   const Status npu_file = CheckFits(Backend::kSim, false);
   ASSERT_FALSE(npu_file);
   EXPECT_EQ(npu_file.error().kind, ErrorKind::kInvalid);
   EXPECT_THAT(npu_file.error().message,
               AllOf(HasSubstr("compiled for the NPU"), HasSubstr("axollama sim build")));
-  const Error sim_file = Refusal({.backend = Backend::kAxcl, .simulator_bundle = true});
-  EXPECT_EQ(sim_file.kind, ErrorKind::kInvalid);
-  EXPECT_THAT(sim_file.message,
-              AllOf(HasSubstr("built for the simulated card"), HasSubstr("pulsar2")));
+  for (const Backend real : {Backend::kAxcl, Backend::kAxengine}) {
+    EXPECT_TRUE(CheckFits(real, false));
+    const Error sim_file = Refusal({.backend = real, .simulator_bundle = true});
+    EXPECT_EQ(sim_file.kind, ErrorKind::kInvalid);
+    EXPECT_THAT(sim_file.message,
+                AllOf(HasSubstr("built for the simulated card"), HasSubstr("pulsar2")));
+  }
 }
 
 TEST_F(DeviceTest, LibraryCandidates) {

@@ -193,7 +193,8 @@ int BenchMain(int argc, char** argv) {
   app.add_option("MODEL", arguments.model, "a model's name, or a folder (with a '/')")->required();
   app.add_option("--models", arguments.roots, "a model root; may be given several times")
       ->allow_extra_args(false);
-  app.add_option("--device", arguments.device, "axcl or sim; default: what the model is made for");
+  app.add_option("--device", arguments.device,
+                 "axcl, axengine or sim; default: what the model is made for");
   app.add_option("--device-id", arguments.device_id, "the card's id; default: the first card");
   app.add_option("--prompt-tokens", arguments.bench.prompt_tokens, "length of the prefill")
       ->check(CLI::Range(1, 1 << 20))

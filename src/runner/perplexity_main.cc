@@ -93,7 +93,8 @@ int PerplexityMain(int argc, char** argv) {
   app.add_option("FILE", arguments.file, "the text, UTF-8")->required();
   app.add_option("--models", arguments.roots, "a model root; may be given several times")
       ->allow_extra_args(false);
-  app.add_option("--device", arguments.device, "axcl or sim; default: what the model is made for");
+  app.add_option("--device", arguments.device,
+                 "axcl, axengine or sim; default: what the model is made for");
   app.add_option("--device-id", arguments.device_id, "the card's id; default: the first card");
   app.add_option("--window", arguments.window, "tokens of a window; default: the model's context")
       ->check(CLI::Range(2, 1 << 20));

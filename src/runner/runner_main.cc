@@ -182,7 +182,8 @@ int RunnerMain(int argc, char** argv) {
   auto* port = app.add_option("--port", arguments.port, "and this port, 0 for a free one")
                    ->check(CLI::Range(0, 65535));
   socket->excludes(port);
-  app.add_option("--device", arguments.device, "axcl or sim; default: what the model is made for");
+  app.add_option("--device", arguments.device,
+                 "axcl, axengine or sim; default: what the model is made for");
   app.add_option("--device-id", arguments.device_id, "the card's id; default: the first card");
   app.add_option("--name", arguments.name, "the model's name, for the log");
   app.add_option("--progress", arguments.progress, "the supervisor's progress page");

@@ -34,7 +34,7 @@ class Card {
  public:
   struct Options {
     std::string program = "/proc/self/exe";
-    std::string device;                // "axcl" or "sim"
+    std::string device;                // as --device of the warden; "": its own choice
     std::optional<int64_t> device_id;  // absent: the first card
     RebootPolicy policy = RebootPolicy::kAuto;
     RuntimeFolder* runtime = nullptr;  // borrowed; notes for the next server. May be absent

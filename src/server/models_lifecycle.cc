@@ -38,7 +38,9 @@ Models::CardSlot& Models::CardFor(const std::string& device) {
   if (!slot) {
     Card::Options card;
     card.program = options_.program;
-    card.device = device;
+    // Unless one is forced, a model for the NPU runs on a card or on the SoC itself, as the warden
+    // and the runners find out.
+    card.device = options_.device.empty() && device != "sim" ? "" : device;
     card.device_id = options_.device_id;
     card.policy = options_.reboot;
     card.runtime = runtime_;

@@ -92,8 +92,9 @@ ParsedSettings ReadSettings(int argc, char** argv) {
                  "folder of models, repeatable (default: AXOLLAMA_MODELS, else "
                  "$AXOLLAMA_HOME/models)")
       ->allow_extra_args(false);
-  app.add_option("--device", settings.device, "axcl or sim (default: as each model says)")
-      ->check(CLI::IsMember({"axcl", "sim"}));
+  app.add_option("--device", settings.device,
+                 "axcl (a card), axengine (the SoC itself) or sim (default: as each model says)")
+      ->check(CLI::IsMember({"axcl", "axengine", "sim"}));
   CLI::Option* id = app.add_option("--device-id", device_id, "card (default: the first)");
   app.add_option("--ready-fd", settings.ready_fd,
                  "descriptor that gets one line per address once they are bound");

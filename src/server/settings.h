@@ -17,7 +17,7 @@ namespace axollama::server {
 struct Settings {
   std::vector<std::string> listen;  // "HOST:PORT"
   std::vector<std::string> models;  // --models; empty: the environment decides
-  std::string device;               // "", "axcl" or "sim"
+  std::string device;               // "", "axcl", "axengine" or "sim"
   std::optional<int64_t> device_id;
   int ready_fd = -1;
   int lifeline_fd = -1;

@@ -44,7 +44,7 @@ class WardenClient {
  public:
   struct Options {
     std::string program = "/proc/self/exe";
-    std::string device;                // "axcl" or "sim"; "": the warden's own choice
+    std::string device;                // as --device; "": the warden's own choice
     std::optional<int64_t> device_id;  // absent: the first card
     std::chrono::milliseconds answer_limit{20'000};
     std::chrono::milliseconds reboot_limit{120'000};

@@ -12,24 +12,29 @@ std::string Failure(const json::Value& id, const Error& error) {
       {"id", id}, {"ok", false}, {"kind", KindName(error.kind)}, {"error", error.message}});
 }
 
+json::Value NumberOrNull(std::optional<double> number) {
+  return number ? json::Value(*number) : json::Value();
+}
+
 std::string Show(const json::Value& id, const Reading& r) {
   const device::Properties& p = r.properties;
-  return json::Write(json::Object{{"id", id},
-                                  {"ok", true},
-                                  {"backend", r.backend},
-                                  {"library", r.library},
-                                  {"cards", json::Array(r.cards.begin(), r.cards.end())},
-                                  {"properties", json::Object{
-                                                     {"id", r.id},
-                                                     {"uid", fmt::format("{:x}", p.uid)},
-                                                     {"firmware", p.firmware},
-                                                     {"pci", p.pci},
-                                                     {"temperature_c", p.temperature_c},
-                                                     {"cmm_total_bytes", p.cmm_total_bytes},
-                                                     {"cmm_free_bytes", p.cmm_free_bytes},
-                                                     {"npu_percent", p.npu_percent},
-                                                     {"cpu_percent", p.cpu_percent},
-                                                 }}});
+  return json::Write(
+      json::Object{{"id", id},
+                   {"ok", true},
+                   {"backend", r.backend},
+                   {"library", r.library},
+                   {"cards", json::Array(r.cards.begin(), r.cards.end())},
+                   {"properties", json::Object{
+                                      {"id", r.id},
+                                      {"uid", fmt::format("{:x}", p.uid)},
+                                      {"firmware", p.firmware},
+                                      {"pci", p.pci},
+                                      {"temperature_c", NumberOrNull(p.temperature_c)},
+                                      {"cmm_total_bytes", p.cmm_total_bytes},
+                                      {"cmm_free_bytes", p.cmm_free_bytes},
+                                      {"npu_percent", NumberOrNull(p.npu_percent)},
+                                      {"cpu_percent", NumberOrNull(p.cpu_percent)},
+                                  }}});
 }
 
 }  // namespace

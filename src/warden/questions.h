@@ -2,7 +2,7 @@
 //
 //   {"id":1,"op":"properties"} -> {"id":1,"ok":true,"backend":"sim","library":"...","cards":[0],
 //       "properties":{"id","uid","firmware","pci","temperature_c","cmm_total_bytes",
-//       "cmm_free_bytes","npu_percent","cpu_percent"}}
+//       "cmm_free_bytes","npu_percent","cpu_percent"}}; null: the device cannot tell
 //   {"id":2,"op":"reboot"}     -> {"id":2,"ok":true}
 //   anything that fails        -> {"id":...,"ok":false,"kind":"device","error":"..."}
 //
@@ -19,7 +19,7 @@
 namespace axollama::warden {
 
 struct Reading {
-  std::string backend;         // "axcl" or "sim"
+  std::string backend;         // "axcl", "axengine" or "sim"
   std::string library;         // its path
   std::vector<int32_t> cards;  // ids, in the library's order
   int32_t id = 0;              // of the card that was read

@@ -40,7 +40,7 @@ int WardenMain(int argc, char** argv) {
   std::string device_word;
   std::optional<int32_t> id;
   LoopOptions loop;
-  app.add_option("--device", device_word, "axcl (a card) or sim (the simulated card)");
+  app.add_option("--device", device_word, "axcl (a card), axengine (the SoC itself) or sim");
   app.add_option("--device-id", id, "the card's id in its library's list");
   app.add_option("--lifeline-fd", loop.lifeline_fd, "a pipe whose end ends this program")
       ->check(CLI::NonNegativeNumber);

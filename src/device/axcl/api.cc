@@ -8,7 +8,8 @@
 namespace axollama::device::axcl {
 
 Result<std::shared_ptr<const Api>> Api::Load(Backend backend,
-                                             const std::vector<std::string>& candidates) {
+                                             const std::vector<std::string>& candidates,
+                                             bool* not_found) {
   void* handle = nullptr;
   std::string reasons;
   for (const std::string& name : candidates) {
@@ -17,6 +18,7 @@ Result<std::shared_ptr<const Api>> Api::Load(Backend backend,
     const char* reason = dlerror();
     reasons += fmt::format("{}{}", reasons.empty() ? "" : "; ", reason ? reason : name.c_str());
   }
+  *not_found = handle == nullptr;
   if (handle == nullptr) return Fail(NoLibrary(backend, reasons));
 
   auto api = std::make_shared<Api>();

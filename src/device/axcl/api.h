@@ -38,9 +38,11 @@ namespace axollama::device::axcl {
 // clang-format on
 
 struct Api {
-  // Tries the candidates in order and takes the first that opens.
+  // Tries the candidates in order and takes the first that opens. `not_found` is set to whether
+  // none did.
   static Result<std::shared_ptr<const Api>> Load(Backend backend,
-                                                 const std::vector<std::string>& candidates);
+                                                 const std::vector<std::string>& candidates,
+                                                 bool* not_found);
 
   std::string path;        // where the loader found it
   bool simulated = false;  // the library is ours: it has axsim_marker

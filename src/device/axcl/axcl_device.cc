@@ -36,6 +36,7 @@ class AxclDevice final : public Device {
 
   Status Start(std::optional<int32_t> id) {
     axclError code = api_->Init(nullptr);
+    no_card_ = code == AXCL_ERR_DEVICE_OPEN || code == AXCL_ERR_DEVICE_NO_CONNECT;
     if (code != AXCL_SUCC) return Fail(Describe("axclInit", code));
     initialised_ = true;
     if (api_->rtGetFullVersion != nullptr) {
@@ -44,6 +45,7 @@ class AxclDevice final : public Device {
     }
     AX_ASSIGN_OR_RETURN(const std::vector<Card> cards, ListCards());
     if (cards.empty()) {
+      no_card_ = true;
       return Fail(Describe("axclrtGetDeviceList", AXCL_ERR_DEVICE_NO_CONNECT));
     }
     card_ = cards.front();
@@ -60,6 +62,8 @@ class AxclDevice final : public Device {
     return {};
   }
 
+  // Start failed because there is no driver or no card.
+  bool no_card() const { return no_card_; }
   Backend backend() const override { return api_->simulated ? Backend::kSim : Backend::kAxcl; }
   std::string_view library() const override { return api_->path; }
   std::string_view library_version() const override { return version_; }
@@ -68,6 +72,7 @@ class AxclDevice final : public Device {
   Result<std::vector<Card>> ListCards() override {
     axclrtDeviceList list{};
     const axclError code = api_->rtGetDeviceList(&list);
+    no_card_ = code == AXCL_ERR_DEVICE_NO_CONNECT;
     if (code != AXCL_SUCC) return Fail(Describe("axclrtGetDeviceList", code));
     if (list.num > AXCL_MAX_DEVICE_COUNT) {
       return Fail(ErrorKind::kDevice,
@@ -142,6 +147,7 @@ class AxclDevice final : public Device {
   std::shared_ptr<const Api> api_;
   std::string version_;
   Card card_;
+  bool no_card_ = false;
   bool initialised_ = false;
   bool taken_ = false;               // SetDevice and EngineInit succeeded
   axclrtContext context_ = nullptr;  // the card's default context, bound per thread
@@ -217,11 +223,14 @@ Status AxclDevice::Reboot(int32_t id) {
 
 }  // namespace
 
-Result<std::unique_ptr<Device>> OpenDevice(Backend backend, std::optional<int32_t> id) {
+Result<std::unique_ptr<Device>> OpenDevice(Backend backend, std::optional<int32_t> id,
+                                           bool* no_card) {
   AX_ASSIGN_OR_RETURN(std::shared_ptr<const Api> api,
-                      Api::Load(backend, LibraryCandidates(backend)));
+                      Api::Load(backend, LibraryCandidates(backend), no_card));
   auto device = std::make_unique<AxclDevice>(std::move(api));
-  AX_RETURN_IF_ERROR(device->Start(id));
+  const Status started = device->Start(id);
+  *no_card = device->no_card();
+  AX_RETURN_IF_ERROR(started);
   return device;
 }
 

@@ -10,7 +10,9 @@
 
 namespace axollama::device::axcl {
 
-// Opens the library for `backend` (kAxcl or kSim) and selects card `id`, or the first.
-Result<std::unique_ptr<Device>> OpenDevice(Backend backend, std::optional<int32_t> id);
+// Opens the library for `backend` (kAxcl or kSim) and selects card `id`, or the first. `no_card` is
+// set to whether that failed because this machine has no AXCL library, no driver or no card.
+Result<std::unique_ptr<Device>> OpenDevice(Backend backend, std::optional<int32_t> id,
+                                           bool* no_card);
 
 }  // namespace axollama::device::axcl
