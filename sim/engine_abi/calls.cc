@@ -13,6 +13,7 @@ namespace {
 bool Collect(const AX_ENGINE_IO_BUFFER_T* buffers, uint32_t count, uint32_t needed,
              std::vector<Buffer>* out) {
   if (count < needed || (needed > 0 && buffers == nullptr)) return false;
+  out->clear();
   for (uint32_t i = 0; i < needed; ++i) out->push_back({buffers[i].phyAddr, buffers[i].nSize});
   return true;
 }
@@ -134,8 +135,8 @@ int32_t Calls::CreateContextV2(AX_ENGINE_HANDLE handle, AX_ENGINE_CONTEXT_T* con
 int32_t Calls::Run(Handle& handle, uint64_t context, uint32_t group, const AX_ENGINE_IO_T* io) {
   if (group >= handle.tables.groups()) return AX_ENGINE_ERR_RUN;
   const AX_ENGINE_IO_INFO_T& info = *handle.tables.info(group);
-  std::vector<Buffer> inputs;
-  std::vector<Buffer> outputs;
+  thread_local std::vector<Buffer> inputs;  // kept, so that a run allocates nothing
+  thread_local std::vector<Buffer> outputs;
   if (!Collect(io->pInputs, io->nInputSize, info.nInputSize, &inputs) ||
       !Collect(io->pOutputs, io->nOutputSize, info.nOutputSize, &outputs)) {
     return AX_ENGINE_ERR_RUN;

@@ -178,7 +178,9 @@ class BoardRuntime final : public engine_abi::Runtime {
               std::span<const Buffer> outputs) override {
     Call call;
     if (!call.ok()) return AX_ENGINE_ERR_INIT;
-    card::Io io;
+    thread_local card::Io io;  // kept, so that a run allocates nothing
+    io.inputs.clear();
+    io.outputs.clear();
     for (const Buffer& buffer : inputs) io.inputs.push_back({buffer.address, buffer.size_bytes});
     for (const Buffer& buffer : outputs) io.outputs.push_back({buffer.address, buffer.size_bytes});
     return FromAxcl(Engine::Get().Execute(call.session(), call.turn(), model, context, group, io));
