@@ -22,8 +22,7 @@ class Calls {
   explicit Calls(Runtime& runtime) : runtime_(runtime) {}
 
   const char* GetVersion() const { return runtime_.version(); }
-  // What the NPU of the simulated card has to forget is forgotten with every execute.
-  void NPUReset() {}
+  void NPUReset() { runtime_.Reset(); }
   int32_t Init(AX_ENGINE_NPU_ATTR_T* attributes);
   int32_t GetVNPUAttr(AX_ENGINE_NPU_ATTR_T* attributes);
   int32_t Deinit();

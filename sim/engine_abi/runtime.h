@@ -45,6 +45,7 @@ class Runtime {
   virtual int32_t Start(AX_ENGINE_NPU_MODE_T mode) = 0;
   virtual int32_t GetMode(AX_ENGINE_NPU_MODE_T* mode) = 0;  // fails before Start
   virtual int32_t Stop() = 0;
+  virtual void Reset() = 0;  // of the NPU, after a run that failed
 
   // `data` is in the memory that this side of the ABI means; see ax_engine.h and axcl_npu.h.
   virtual int32_t GetModelType(const void* data, uint32_t size, AX_ENGINE_MODEL_TYPE_T* type) = 0;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "abi/ax_engine.h"
+#include "sim/card/disturb.h"
 #include "sim/card/engine.h"
 #include "sim/card/turn.h"
 #include "sim/card/version.h"
@@ -37,10 +38,13 @@ class Call {
     if (context_ == nullptr) return;
     const timing::Costs& costs = CostsOf(session());
     const int64_t asked_ns = card::Turn::Ask(costs);
-    if (context_->default_queue->Begin()) {
-      turn_.emplace(costs, *context_->default_queue, card::TurnKind::kCall, asked_ns);
-    } else {
+    if (!context_->default_queue->Begin()) {
       context_ = nullptr;
+      return;
+    }
+    card::DisturbCall(session());
+    if (session().IsUsable()) {
+      turn_.emplace(costs, *context_->default_queue, card::TurnKind::kCall, asked_ns);
     }
   }
   ~Call() {
@@ -49,7 +53,7 @@ class Call {
   }
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
-  bool ok() const { return context_ != nullptr; }
+  bool ok() const { return turn_.has_value(); }
   card::Session& session() const { return *context_->session; }
   card::Turn& turn() { return *turn_; }
 
@@ -109,6 +113,11 @@ class BoardRuntime final : public engine_abi::Runtime {
     const std::lock_guard lock(call.session().mutex);
     if (!std::exchange(call.session().engine_ready, false)) return AX_ENGINE_ERR_INIT;
     return 0;
+  }
+
+  void Reset() override {
+    const Call call;
+    if (call.ok()) call.session().needs_reset.store(false);
   }
 
   // Our models use the whole NPU.

@@ -361,6 +361,22 @@ TEST_F(OnboardTest, GroupsOfALayer) {
   EXPECT_EQ(ENGINE(RunGroupIOSync)(handle, context, 3, io.io()), AX_ENGINE_ERR_RUN);
 }
 
+TEST_F(OnboardTest, FaultsAndTheNpusReset) {
+  Configure(R"({"cards":[{"id":1,"faults":[{"kind":"out_of_memory"},{"kind":"needs_reset"}]}]})");
+  Open();
+  Block block;
+  EXPECT_EQ(SYS(MemAlloc)(&block.physical, &block.virt, 64, 128, nullptr), AX_ERR_CMM_NOMEM);
+  const AX_ENGINE_HANDLE handle = LoadPost();
+  AX_ENGINE_IO_INFO_T* info = nullptr;
+  ASSERT_EQ(ENGINE(GetIOInfo)(handle, &info), 0);
+  TableIo io(*info);
+  ASSERT_EQ(ENGINE(CreateContext)(handle), 0);
+  EXPECT_EQ(ENGINE(RunSync)(handle, io.io()), AX_ENGINE_ERR_RUN);
+  EXPECT_EQ(ENGINE(RunSync)(handle, io.io()), AX_ENGINE_ERR_RUN);
+  ENGINE(NPUReset)();
+  EXPECT_EQ(ENGINE(RunSync)(handle, io.io()), 0);
+}
+
 TEST_F(OnboardTest, FilesThatAreNoModels) {
   Open();
   const uint32_t empty_kb = RemainKb();

@@ -82,6 +82,7 @@ class Axcl final : public engine_abi::Runtime {
     return code;
   }
   int32_t Stop() override { return axclrtEngineFinalize(); }
+  void Reset() override {}  // a card is reset by axclrtResetDevice
 
   int32_t GetModelType(const void* data, uint32_t size, AX_ENGINE_MODEL_TYPE_T* type) override {
     axclrtEngineModelKind kind = AXCL_MODEL_TYPE_1CORE;
