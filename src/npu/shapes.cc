@@ -16,8 +16,6 @@ using device::TensorInfo;
 constexpr uint32_t kMaxRows = 1u << 24;
 constexpr uint32_t kMaxWidth = 1u << 24;
 
-enum class Role { kKCache, kVCache, kIndices, kInput, kMask, kKOut, kVOut, kOutput };
-
 struct Alias {
   std::string_view name;
   Role role;
@@ -32,16 +30,6 @@ constexpr Alias kOutputNames[] = {{"K_cache_out", Role::kKOut}, {"k_cache_out", 
 
 tl::unexpected<Error> Bad(std::string_view file, std::string message) {
   return Fail(ErrorKind::kInvalid, fmt::format("{}: {}", file, message));
-}
-
-std::optional<Role> RoleOf(std::string_view name, bool input) {
-  const auto find = [&](auto& table) -> std::optional<Role> {
-    for (const Alias& alias : table) {
-      if (alias.name == name) return alias.role;
-    }
-    return std::nullopt;
-  };
-  return input ? find(kInputNames) : find(kOutputNames);
 }
 
 std::string Names(const std::vector<TensorInfo>& tensors) {
@@ -159,6 +147,16 @@ Status ReadGroup(const GroupInfo& info, uint32_t index, std::string_view file, L
 }
 
 }  // namespace
+
+std::optional<Role> RoleOf(std::string_view name, bool input) {
+  const auto find = [&](auto& table) -> std::optional<Role> {
+    for (const Alias& alias : table) {
+      if (alias.name == name) return alias.role;
+    }
+    return std::nullopt;
+  };
+  return input ? find(kInputNames) : find(kOutputNames);
+}
 
 uint32_t LayerShape::cache_rows() const {
   uint32_t rows = kv_rows();

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -16,6 +17,10 @@
 namespace axollama::npu {
 
 inline constexpr uint64_t kElementBytes = 2;  // of hidden states, masks and caches: bf16
+
+// What a tensor is for, by its name; nullopt: unknown.
+enum class Role { kKCache, kVCache, kIndices, kInput, kMask, kKOut, kVOut, kOutput };
+std::optional<Role> RoleOf(std::string_view name, bool input);
 
 // One shape group of a layer. Decode groups have one row, prefill groups `rows` = the chunk.
 struct StepGroup {
