@@ -1,11 +1,12 @@
-// Everything of a model that lives on the device: layers, post model, caches and buffers, bound
-// once. The loader fills it, the hot path runs it.
+// Everything of a per-layer model that lives on the device: layers, post model, caches and buffers,
+// bound once. The loader fills it, ChainNetwork runs it.
 //
 // Each input and output has a buffer of its own, bound whole (interior addresses that are not
 // aligned are misread by the card when bound); only copies use interior addresses. Layer i reads
 // hidden[i % 2] and writes hidden[(i + 1) % 2], so bindings never change. While work is queued, the
 // hidden states and logits of a decode step are those of its guard.
-// Owner: the Model. Threads: the model's; it must be bound to the device, also to destroy this.
+// Owner: the ChainNetwork. Threads: the model's; it must be bound to the device, also to destroy
+// this.
 #pragma once
 
 #include <array>
@@ -17,7 +18,9 @@
 #include "bundle/bundle.h"
 #include "npu/guard.h"
 #include "npu/link.h"
+#include "npu/loading.h"
 #include "npu/model.h"
+#include "npu/network.h"
 #include "npu/shapes.h"
 
 namespace axollama::npu {
@@ -32,7 +35,7 @@ struct StepBuffers {
 
 struct Layer {
   // Destroyed in reverse: IOs, model, caches.
-  Buffer k_cache, v_cache;  // bf16 [cache rows, D]; row p belongs to position p
+  Caches caches;
   std::unique_ptr<device::LoadedModel> model;
   std::vector<std::unique_ptr<device::Io>> decode;   // by LayerShape::decode
   std::vector<std::unique_ptr<device::Io>> prefill;  // by LayerShape::prefill

@@ -50,10 +50,10 @@ class Lease {
 }  // namespace
 
 Status NpuModel::Start(const bundle::Bundle& bundle, const LoadOptions& options) {
-  AX_ASSIGN_OR_RETURN(chain_, LoadChain(link_, bundle, options.stop));
+  AX_ASSIGN_OR_RETURN(network_, Network::Load(link_, bundle, options.stop));
   bound_ = std::this_thread::get_id();
   embedding_ = bundle.embedding;
-  const LayerShape& shape = chain_.shape;
+  const LayerShape& shape = network_->shape();
   limits_.context_tokens = shape.kv_rows() + 1;
   limits_.chunk_tokens = shape.chunk();
   limits_.max_prompt_tokens = limits_.context_tokens;
@@ -61,20 +61,19 @@ Status NpuModel::Start(const bundle::Bundle& bundle, const LoadOptions& options)
     limits_.max_prompt_tokens =
         std::min(limits_.context_tokens, shape.prefill.back().usable_rows + shape.chunk());
   }
-  limits_.vocab = chain_.post_shape.vocab;
+  limits_.vocab = network_->vocab();
   limits_.hidden = shape.hidden;
-  limits_.layers = static_cast<uint32_t>(chain_.layers.size());
+  limits_.layers = network_->layers();
   rows_.resize(size_t{shape.chunk()} * shape.hidden);
   indices_.resize(size_t{shape.chunk()} * shape.index_planes);
   mask_.resize(shape.mask_bytes() / kElementBytes);
-  raw_logits_.resize(size_t{limits_.vocab} * chain_.post_shape.logit_bytes);
   logits_.resize(limits_.vocab);
   return TryQueue(options.probes);
 }
 
 Status NpuModel::ProbeSteps(device::Queue* queue) {
   link_.Use(queue);
-  AX_RETURN_IF_ERROR(BindStep(chain_, queue != nullptr ? &guard_ : nullptr));
+  AX_RETURN_IF_ERROR(network_->Queue(queue != nullptr));
   const auto last = static_cast<int32_t>(limits_.vocab - 1);
   AX_RETURN_IF_ERROR(Settled(StepAndPost(last / 2, 0)));
   return Settled(StepAndPost(last, limits_.context_tokens > 1 ? 1 : 0));
@@ -90,7 +89,7 @@ Status NpuModel::TryQueue(const std::filesystem::path& probes) {
   Result<std::unique_ptr<device::Queue>> queue = device.CreateQueue();
   if (!queue) return call_by_call(queue.error().message);
   const ProbeRecord record(probes, LibraryIdentity(device.library(), device.library_version()),
-                           chain_.firmware);
+                           network_->firmware());
   const State known = record.Read();
   if (known == State::kTrying || known == State::kFails) {
     return call_by_call(fmt::format(
@@ -98,11 +97,13 @@ Status NpuModel::TryQueue(const std::filesystem::path& probes) {
         "delete it to try again",
         record.path().string(), known == State::kFails ? "fails" : "ended the process"));
   }
-  Result<Guard> guard =
-      Guard::Make(device, limits_.layers, limits_.hidden * kElementBytes, raw_logits_.size());
-  if (!guard) return call_by_call(guard.error().message);
+  if (const Status ready = network_->Queue(true); !ready) {
+    AX_RETURN_IF_ERROR(network_->Queue(false));
+    return call_by_call(ready.error().message);
+  }
   if (known != State::kWorks) {
     if (const Status noted = record.Write(State::kTrying); !noted) {
+      AX_RETURN_IF_ERROR(network_->Queue(false));
       return call_by_call(fmt::format("queued work is not tried, since that cannot be noted: {}",
                                       noted.error().message));
     }
@@ -113,7 +114,6 @@ Status NpuModel::TryQueue(const std::filesystem::path& probes) {
     }
   };
 
-  guard_ = *std::move(guard);
   queue_ = *std::move(queue);
   Status queued = ProbeSteps(queue_.get());
   if (link_.lost()) {
@@ -134,7 +134,6 @@ Status NpuModel::TryQueue(const std::filesystem::path& probes) {
     const bool refused = queued.error().kind == ErrorKind::kUnavailable;
     note(refused ? State::kUnsupported : State::kFails, queued.error().message);
     queue_.reset();
-    guard_ = Guard();
     return call_by_call(queued.error().message);
   }
   if (known != State::kWorks) note(State::kWorks, "");
@@ -144,7 +143,7 @@ Status NpuModel::TryQueue(const std::filesystem::path& probes) {
   link_.LimitWaits(kFaultLimit +
                    std::chrono::milliseconds(10 * limits_.chunk_tokens * step_ns / 1'000'000));
   log::Info("npu", "calls to the card are queued and waited for once a token");
-  return BindStep(chain_, &guard_);
+  return network_->Queue(true);
 }
 
 Result<std::unique_ptr<Model>> Model::Load(device::Device& device, const bundle::Bundle& bundle,

@@ -1,4 +1,4 @@
-// The Model over a chain of layers: model.cc loads it, steps.cc runs it.
+// The Model over a Network: model.cc loads it, steps.cc runs it.
 //
 // Owner and threads: as model.h says.
 #pragma once
@@ -14,10 +14,9 @@
 #include <thread>
 #include <vector>
 
-#include "npu/chain.h"
-#include "npu/guard.h"
 #include "npu/link.h"
 #include "npu/model.h"
+#include "npu/network.h"
 
 namespace axollama::npu {
 
@@ -28,7 +27,7 @@ class NpuModel final : public Model {
         link_(device, counters_, options.progress ? &options.progress->page() : nullptr) {}
 
   ~NpuModel() override {
-    if (!chain_.layers.empty()) (void)BindThread();  // chain_ frees itself on this thread
+    if (network_ != nullptr) (void)BindThread();  // it frees itself on this thread
   }
 
   Status Start(const bundle::Bundle& bundle, const LoadOptions& options);
@@ -37,7 +36,7 @@ class NpuModel final : public Model {
   std::span<const float> logits() const override { return logits_; }
   const Counters& counters() const override { return counters_; }
   bool queues() const override { return link_.queues(); }
-  uint64_t cmm_bytes() const override { return chain_.cmm_bytes + guard_.size_bytes(); }
+  uint64_t cmm_bytes() const override { return network_->cmm_bytes(); }
 
   Status Prefill(std::span<const int32_t> tokens, uint32_t history, const StopCheck& stop,
                  const std::function<Status(size_t)>& on_row) override {
@@ -68,14 +67,6 @@ class NpuModel final : public Model {
                 fmt::format("{} tokens do not fit into the context of {} tokens", history + tokens,
                             limits_.context_tokens));
   }
-  // The hidden state of a decode step before layer i, or after the last one.
-  device::Address step_hidden(size_t i) const {
-    return link_.queues() ? guard_.hidden(i) : chain_.step.hidden[i % 2].address();
-  }
-  // Row `row` of a chunk's.
-  device::Address chunk_hidden(size_t i, size_t row) const {
-    return chain_.chunk.hidden[i % 2].address() + row * chain_.shape.hidden * kElementBytes;
-  }
   // After a failure queued work may still use host memory.
   Status Settled(Status status) {
     if (!status && !link_.lost()) (void)link_.Wait();
@@ -93,24 +84,19 @@ class NpuModel final : public Model {
     AX_RETURN_IF_ERROR(Step(token, position));
     return RunPost();
   }
-  // All layers for one token; its hidden state is then in step_hidden(layers).
+  // One token, without its logits.
   Status Step(int32_t token, uint32_t position);
-  // Without the post model: that they ran.
-  Status EndStep() { return link_.queues() ? guard_.Collect(link_, false) : Status(); }
-  // All layers for tokens.size() <= chunk rows; theirs are then in chunk_hidden(layers).
+  // tokens.size() <= chunk rows, without their logits.
   Status Chunk(std::span<const int32_t> tokens, uint32_t position, const StepGroup& group,
                const StopCheck& stop);
-  // Copies rows that a layer made for positions [position, position + rows) into its caches.
-  Status KeepRows(const Layer& layer, const StepBuffers& from, uint32_t position, uint32_t rows);
-  // step_hidden(layers) to logits_.
-  Status RunPost();
-  // Row `row` of chunk_hidden(layers) to logits_.
-  Status RunPostForRow(uint32_t row);
+  // Brings them to logits_: of the step, and of row `row` of the chunk.
+  Status RunPost() { return TakeLogits(network_->StepLogits()); }
+  Status RunPostForRow(size_t row) { return TakeLogits(network_->RowLogits(row)); }
+  Status TakeLogits(const Result<std::span<const std::byte>>& raw);
 
   device::CardGate* gate_;
   Counters counters_;
   Link link_;
-  Chain chain_;
   std::shared_ptr<const bundle::EmbeddingTable> embedding_;
   Limits limits_;
   std::thread::id bound_;
@@ -118,11 +104,8 @@ class NpuModel final : public Model {
   std::vector<uint16_t> rows_;     // [chunk, H]
   std::vector<uint32_t> indices_;  // [planes, chunk]
   std::vector<uint16_t> mask_;     // of the largest group
-  std::vector<std::byte> raw_logits_;
-  std::vector<float> logits_;  // [vocab]
-  // Made when work is queued.
-  Guard guard_;
-  RowGuard row_guard_;
+  std::vector<float> logits_;      // [vocab]
+  std::unique_ptr<Network> network_;
   std::unique_ptr<device::Queue> queue_;  // the first to go
 };
 

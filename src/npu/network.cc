@@ -1,0 +1,34 @@
+#include "npu/network.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "npu/chain_network.h"
+
+namespace axollama::npu {
+
+Result<std::unique_ptr<Network>> Network::Load(Link& link, const bundle::Bundle& bundle,
+                                               const StopCheck& stop) {
+  if (bundle.layout != bundle::Layout::kLayers) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("{} has the {} layout, which is not supported yet",
+                            bundle.folder.string(), bundle::LayoutName(bundle.layout)));
+  }
+  return ChainNetwork::Load(link, bundle, stop);
+}
+
+Status Caches::Keep(Link& link, const LayerShape& shape, const Buffer& k_out, const Buffer& v_out,
+                    uint32_t position, uint32_t rows) const {
+  // The context's last position has no row: nothing comes after it.
+  const uint32_t room = shape.kv_rows() - std::min(shape.kv_rows(), position);
+  rows = std::min(rows, room);
+  if (rows == 0) return {};
+  const uint64_t row_bytes = shape.kv_width * kElementBytes;
+  const uint64_t offset_bytes = position * row_bytes;
+  AX_RETURN_IF_ERROR(
+      link.CopyOnDevice(k.address() + offset_bytes, k_out.address(), rows * row_bytes));
+  return link.CopyOnDevice(v.address() + offset_bytes, v_out.address(), rows * row_bytes);
+}
+
+}  // namespace axollama::npu
