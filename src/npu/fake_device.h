@@ -182,8 +182,9 @@ class FakeIo final : public device::Io {
 
 class FakeModelOnDevice final : public device::LoadedModel {
  public:
-  FakeModelOnDevice(FakeDevice& device, std::vector<device::GroupInfo> groups, int layer)
-      : device_(device), groups_(std::move(groups)), layer_(layer) {
+  static constexpr int kPost = -1, kStack = -2;
+  FakeModelOnDevice(FakeDevice& device, std::vector<device::GroupInfo> groups, int part)
+      : device_(device), groups_(std::move(groups)), part_(part) {
     ++device_.models_;
   }
   ~FakeModelOnDevice() override { --device_.models_; }
@@ -201,11 +202,12 @@ class FakeModelOnDevice final : public device::LoadedModel {
   }
   void Run(uint32_t group, const FakeIo& bound) {
     if (device_.record) {
-      device_.executed.push_back(
-          layer_ < 0 ? "post" : "l" + std::to_string(layer_) + ":g" + std::to_string(group));
+      const std::string name = part_ == kStack ? "stack" : "l" + std::to_string(part_);
+      device_.executed.push_back(part_ == kPost ? "post" : name + ":g" + std::to_string(group));
     }
     CheckBindings(groups_[group], bound);
-    layer_ < 0 ? RunPost(bound) : RunLayer(groups_[group], bound);
+    if (part_ == kStack) return RunStack(groups_[group], bound);
+    part_ == kPost ? RunPost(bound) : RunLayer(groups_[group], bound);
   }
 
  private:
@@ -235,74 +237,60 @@ class FakeModelOnDevice final : public device::LoadedModel {
     return reinterpret_cast<T*>(device_.At(bound.address, bound.size_bytes));
   }
 
-  void RunLayer(const device::GroupInfo& info, const FakeIo& io) {
-    const auto rows = static_cast<size_t>(info.inputs[3].dims[1]);
-    const auto history = static_cast<size_t>(info.inputs[0].dims[1]);
-    const auto width = static_cast<size_t>(info.inputs[0].dims[2]);
-    const auto hidden = static_cast<size_t>(info.inputs[3].dims[2]);
-    const auto planes = static_cast<size_t>(info.inputs[2].dims[0]);
-    const auto* k = Data<uint16_t>(io.inputs.at(0));
-    const auto* v = Data<uint16_t>(io.inputs.at(1));
-    const auto* indices = Data<uint32_t>(io.inputs.at(2));
-    const auto* in = Data<uint16_t>(io.inputs.at(3));
-    const auto* mask = Data<uint16_t>(io.inputs.at(4));
-    auto* k_out = Data<uint16_t>(io.outputs.at(0));
-    auto* v_out = Data<uint16_t>(io.outputs.at(1));
-    auto* out = Data<uint16_t>(io.outputs.at(2));
-
-    std::vector<float> x(hidden), k_row(width), v_row(width);
-    for (size_t r = 0; r < rows; ++r) {
-      for (size_t p = 1; p < planes; ++p) {
-        if (indices[p * rows + r] != indices[r]) device_.Fault("index planes differ");
-      }
-      for (size_t i = 0; i < hidden; ++i) x[i] = Bf16ToFloat(in[r * hidden + i]);
-      FakeRule::Rows(static_cast<uint32_t>(layer_), indices[r], x, &k_row, &v_row);
-      for (size_t d = 0; d < width; ++d) {
-        k_out[r * width + d] = FloatToBf16(k_row[d]);
-        v_out[r * width + d] = FloatToBf16(v_row[d]);
-      }
-    }
-    for (size_t r = 0; r < rows; ++r) {
-      const uint16_t* row_mask = mask + r * (history + rows);
-      std::vector<float> sum(width, 0.0f);
-      uint32_t rank = 0;
-      for (size_t c = 0; c < history + rows; ++c) {
-        const uint16_t* key = c < history ? k + c * width : k_out + (c - history) * width;
-        const uint16_t* value = c < history ? v + c * width : v_out + (c - history) * width;
-        if (row_mask[c] != 0 && row_mask[c] != 0xC780) device_.Fault("a mask entry is neither");
-        for (size_t d = 0; d < width; ++d) {
-          k_row[d] = Bf16ToFloat(key[d]);
-          v_row[d] = Bf16ToFloat(value[d]);
-          // A NaN passes through an additive mask.
-          if (std::isnan(k_row[d]) || std::isnan(v_row[d])) device_.Fault("NaN in the cache");
-        }
-        if (row_mask[c] != 0) continue;
-        const float weight = FakeRule::Weight(rank++, k_row);
-        for (size_t d = 0; d < width; ++d) sum[d] += weight * v_row[d];
-      }
-      for (size_t i = 0; i < hidden; ++i) {
-        out[r * hidden + i] = FloatToBf16(0.5f * Bf16ToFloat(in[r * hidden + i]) + sum[i % width]);
-      }
-    }
+  // With the tensors at these indices.
+  FakeLayerIo LayerIo(const device::GroupInfo& info, const FakeIo& io, uint32_t k, uint32_t v,
+                      uint32_t indices, uint32_t in, uint32_t mask, uint32_t k_out,
+                      uint32_t v_out) {
+    const auto dim = [&](uint32_t tensor, size_t i) {
+      return static_cast<size_t>(info.inputs[tensor].dims[i]);
+    };
+    return {dim(in, 1),
+            dim(k, 1),
+            dim(k, 2),
+            dim(in, 2),
+            dim(indices, 0),
+            Data<uint16_t>(io.inputs.at(k)),
+            Data<uint16_t>(io.inputs.at(v)),
+            Data<uint16_t>(io.inputs.at(in)),
+            Data<uint16_t>(io.inputs.at(mask)),
+            Data<uint32_t>(io.inputs.at(indices)),
+            Data<uint16_t>(io.outputs.at(k_out)),
+            Data<uint16_t>(io.outputs.at(v_out)),
+            nullptr};
   }
-
+  void RunLayer(const device::GroupInfo& info, const FakeIo& io) {
+    FakeLayerIo layer = LayerIo(info, io, 0, 1, 2, 3, 4, 0, 1);
+    layer.out = Data<uint16_t>(io.outputs.at(2));
+    RunFakeLayer(static_cast<uint32_t>(part_), layer, fault_);
+  }
   void RunPost(const FakeIo& io) {
-    const auto* in = Data<uint16_t>(io.inputs.at(0));
-    auto* out = Data<uint16_t>(io.outputs.at(0));
-    const auto hidden = static_cast<size_t>(groups_[0].inputs[0].dims[2]);
-    const auto vocab = static_cast<size_t>(groups_[0].outputs[0].dims[2]);
-    for (size_t t = 0; t < vocab; ++t) {
-      float sum = 0;
-      for (size_t i = 0; i < hidden; ++i) {
-        sum += Bf16ToFloat(in[i]) * std::cos(static_cast<float>(t * 7 + i * 3));
-      }
-      out[t] = FloatToBf16(sum);
+    RunFakePost(Data<uint16_t>(io.inputs.at(0)), static_cast<size_t>(groups_[0].inputs[0].dims[2]),
+                Data<uint16_t>(io.outputs.at(0)),
+                static_cast<size_t>(groups_[0].outputs[0].dims[2]));
+  }
+  void RunStack(const device::GroupInfo& info, const FakeIo& io) {
+    const auto vocab = static_cast<size_t>(info.outputs[0].dims[2]);
+    std::array<std::vector<uint16_t>, 2> hidden;
+    FakeLayerIo layer{};
+    for (uint32_t i = 0; 2 * i + 1 < info.outputs.size(); ++i) {
+      layer = LayerIo(info, io, 3 + 2 * i, 4 + 2 * i, 1, 0, 2, 1 + 2 * i, 2 + 2 * i);
+      if (i > 0) layer.in = hidden[i % 2].data();
+      hidden[(i + 1) % 2].resize(layer.rows * layer.hidden);
+      layer.out = hidden[(i + 1) % 2].data();
+      RunFakeLayer(i, layer, fault_);
+    }
+    auto* logits = Data<uint16_t>(io.outputs.at(0));
+    for (size_t r = 0; r < layer.rows; ++r) {
+      RunFakePost(layer.out + r * layer.hidden, layer.hidden, logits + r * vocab, vocab);
     }
   }
 
   FakeDevice& device_;
   std::vector<device::GroupInfo> groups_;
-  int layer_;  // -1: post
+  const int part_;  // a layer's number, or what follows
+  const std::function<void(std::string)> fault_ = [this](std::string what) {
+    device_.Fault(std::move(what));
+  };
 };
 
 // Does nothing before it must: everything runs in the wait, with the host memory of then and the
@@ -381,12 +369,19 @@ inline Result<std::unique_ptr<device::LoadedModel>> FakeDevice::Load(
   AX_RETURN_IF_ERROR(BoundCall());
   const std::string name = file.filename().string();
   const bool post = name.find("post") != std::string::npos;
-  std::vector<device::GroupInfo> groups = post ? FakePostGroups(sizes_) : FakeLayerGroups(sizes_);
+  const bool stack = name.starts_with("model");
+  std::vector<device::GroupInfo> groups =
+      post ? FakePostGroups(sizes_)
+      : stack
+          ? FakeStackGroups(sizes_, name != "model_prefill.axmodel", name != "model_decode.axmodel")
+          : FakeLayerGroups(sizes_);
   if (groups_of) {
     if (auto other = groups_of(name); !other.empty()) groups = std::move(other);
   }
-  const int layer = post ? -1 : std::stoi(name.substr(1));
-  return std::make_unique<FakeModelOnDevice>(*this, std::move(groups), layer);
+  const int part = post    ? FakeModelOnDevice::kPost
+                   : stack ? FakeModelOnDevice::kStack
+                           : std::stoi(name.substr(1));
+  return std::make_unique<FakeModelOnDevice>(*this, std::move(groups), part);
 }
 
 }  // namespace axollama::npu

@@ -98,8 +98,13 @@ Status RowGuard::Arm(Link& link, device::Address row) {
 Status RowGuard::Collect(Link& link, device::Address row) {
   const std::span<std::byte> tail =
       std::span(tail_).first(std::min<uint64_t>(kTailBytes, row_bytes_));
+  return CollectRow(link, row + (row_bytes_ - tail.size()), tail);
+}
+
+Status RowGuard::CollectRow(Link& link, device::Address row, std::span<std::byte> to) {
+  const std::span<std::byte> tail = to.last(std::min(kTailBytes, to.size()));
   std::fill(tail.begin(), tail.end(), mark_);  // stays if the copy is dropped
-  AX_RETURN_IF_ERROR(link.CopyDown(tail, row + (row_bytes_ - tail.size())));
+  AX_RETURN_IF_ERROR(link.CopyDown(to, row));
   AX_RETURN_IF_ERROR(link.Wait());
   if (Marked(tail)) return NotDone(kLayerSkipped);
   return {};

@@ -68,7 +68,7 @@ class Guard {
   std::byte mark_{};
 };
 
-// The same for one row of a chunk's hidden states.
+// The same for one row of a chunk's hidden states, or of a stack's logits.
 class RowGuard {
  public:
   void Begin(uint64_t row_bytes);
@@ -76,6 +76,8 @@ class RowGuard {
   Status Arm(Link& link, device::Address row);
   // Of the row that the last layer wrote; waits. kDevice when a layer did not run.
   Status Collect(Link& link, device::Address row);
+  // The same, and all of the row comes down.
+  Status CollectRow(Link& link, device::Address row, std::span<std::byte> to);
 
  private:
   static constexpr size_t kTailBytes = 64;

@@ -1,21 +1,16 @@
 #include "npu/network.h"
 
-#include <fmt/core.h>
-
 #include <algorithm>
 
 #include "npu/chain_network.h"
+#include "npu/stack_network.h"
 
 namespace axollama::npu {
 
 Result<std::unique_ptr<Network>> Network::Load(Link& link, const bundle::Bundle& bundle,
                                                const StopCheck& stop) {
-  if (bundle.layout != bundle::Layout::kLayers) {
-    return Fail(ErrorKind::kInvalid,
-                fmt::format("{} has the {} layout, which is not supported yet",
-                            bundle.folder.string(), bundle::LayoutName(bundle.layout)));
-  }
-  return ChainNetwork::Load(link, bundle, stop);
+  if (bundle.layout == bundle::Layout::kLayers) return ChainNetwork::Load(link, bundle, stop);
+  return StackNetwork::Load(link, bundle, stop);
 }
 
 Status Caches::Keep(Link& link, const LayerShape& shape, const Buffer& k_out, const Buffer& v_out,
