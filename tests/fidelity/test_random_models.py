@@ -117,6 +117,17 @@ class RandomModels(unittest.TestCase):
                 if file.suffix in (".axmodel", ".bin") or file.name == "tokenizer.json":
                     self.assertTrue(filecmp.cmp(file, bundle / file.name, shallow=False), file.name)
 
+    def check_layouts(self):
+        """Files that hold all layers must give the very numbers of a file per layer."""
+        for layout in ("split", "single"):
+            bundle, dump = self.folder / layout, self.folder / f"dump_{layout}"
+            self.run_program(BUILD / "axollama-sim", "build", self.folder / "model.gguf", bundle,
+                             "--weights", "bf16", "--context", random_models.CONTEXT,
+                             "--prefill-len", 32, "--layout", layout)
+            self.run_program(BUILD / "axollama", "perplexity", bundle, self.folder / "text",
+                             "--window", random_models.WINDOW, "--dump", dump)
+            self.assertTrue(filecmp.cmp(dump, self.folder / "dump", shallow=False), layout)
+
     def check(self, name, prefix):
         reference = self.references[name]
         dump = self.dump_of(name)
@@ -140,6 +151,7 @@ class RandomModels(unittest.TestCase):
         self.assertEqual(names, sorted([f"{prefix}_post.axmodel"] + [
             f"{prefix}_p32_l{i}_together.axmodel" for i in range(layers)]))
         self.check_folder(name, self.folder / "bf16")
+        self.check_layouts()
         with Runner(self.folder / "bf16", self.folder / "socket", self.environment) as runner:
             status, answer = runner.request("POST", "/completion", {
                 "prompt": reference["prompt"], "n_predict": len(reference["answer"]),
