@@ -185,10 +185,7 @@ Status Card::Reboot(std::string_view why) {
     }
   }
   if (!done) {
-    ++counters_.failed_reboots;
-    reboot_did_not_help_ = true;
-    Quarantine(fmt::format("rebooting the card did not help ({}); power it off and on",
-                           done.error().message));
+    RebootDidNotHelp(done.error());
     return done;
   }
   log::Info("card", "the card is back");
@@ -221,6 +218,13 @@ Status Card::FindAgain() {
     if (MonotonicNs() >= deadline_ns) return Fail(last);
     std::this_thread::sleep_for(milliseconds(200));
   }
+}
+
+void Card::RebootDidNotHelp(const Error& error) {
+  ++counters_.failed_reboots;
+  reboot_did_not_help_ = true;
+  Quarantine(
+      fmt::format("rebooting the card did not help ({}); power it off and on", error.message));
 }
 
 void Card::Quarantine(std::string reason) {

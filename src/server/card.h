@@ -65,6 +65,8 @@ class Card {
   // Every runner of ours must have ended. Quarantines the card when it does not come back.
   Status Reboot(std::string_view why);
 
+  // It was rebooted, and fails as before.
+  void RebootDidNotHelp(const Error& error);
   void Quarantine(std::string reason);
   void Release();  // out of quarantine: someone asked for a reset
   CardState state() const;

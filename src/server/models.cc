@@ -409,6 +409,7 @@ void Models::Grant::Succeeded() {
   std::lock_guard lock(models_->mutex_);
   instance_->card->device_failures = 0;
   models_->rebooted_for_.erase(instance_->key());
+  models_->answered_.insert(instance_->key());
 }
 
 }  // namespace axollama::server

@@ -189,6 +189,7 @@ class Models {
   std::deque<std::function<void()>> tasks_;
   std::list<BackgroundLoad> reloads_;
   std::set<std::string> rebooted_for_;  // keys; a reboot did not make their load succeed
+  std::set<std::string> answered_;      // keys; of models that are known to be good
   std::optional<bundle::ModelRef> chosen_;
   std::string last_used_;  // key
   std::string last_device_;

@@ -144,7 +144,12 @@ Status Models::LoadWithRecovery(Lock& lock, const std::shared_ptr<Instance>& ins
                 status.error().message);
       continue;
     }
-    if (!rebooted_for_.insert(instance->key()).second) return status;
+    if (!rebooted_for_.insert(instance->key()).second) {
+      // A model that has answered is not what is broken, unless its files were changed: the next
+      // time nothing is known of it.
+      if (answered_.erase(instance->key()) != 0) card.card.RebootDidNotHelp(status.error());
+      return status;
+    }
     const CardAction action = card.card.Broken(Answering(card, nullptr));
     if (action == CardAction::kRebootLater) card.reboot_due = true;
     if (action != CardAction::kReboot) return status;

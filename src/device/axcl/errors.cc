@@ -33,7 +33,7 @@ Meaning KnownCode(axclError code) {
               "dtparam=pciex1 and dtoverlay=pciex1-compat-pi5,no-mip; then power-cycle"};
     case AXCL_ERR_DEVICE_QUERY:
     case AXCL_ERR_DEVICE_PROBE:
-      return {ErrorKind::kUnavailable, "the card cannot be queried", kReset};
+      return {ErrorKind::kDevice, "the card does not answer", kReset};
     case AXCL_ERR_DEVICE_NOT_ACTIVE:
       return {ErrorKind::kDevice, "the card is not active in this process", ""};
     case AXCL_ERR_DEVICE_INVALID_ID:
