@@ -3,8 +3,9 @@
 #include <cstring>
 
 #include "sim/kernels/scalar/scalar.h"
-#ifdef AXSIM_HAS_AVX2
+#ifdef AXSIM_HAS_X86
 #include "sim/kernels/avx2/avx2.h"
+#include "sim/kernels/avx512vnni/avx512vnni.h"
 #endif
 
 namespace axsim::kernels {
@@ -18,11 +19,14 @@ struct Registry {
 
   Registry() {
     size_t n = 0;
-#ifdef AXSIM_HAS_AVX2
+#ifdef AXSIM_HAS_X86
     // The compiler's check includes that the operating system saves the registers.
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-      tables[n++] = &avx2::kTable;
+    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+    if (avx2 && avx512 && __builtin_cpu_supports("avx512vnni")) tables[n++] = &avx512vnni::kTable;
+    if (avx2) tables[n++] = &avx2::kTable;
 #endif
     tables[n++] = &scalar::kTable;
     for (size_t i = 0; i < n; ++i) names[i] = tables[i]->name;

@@ -23,7 +23,7 @@ class Executor {
  public:
   struct Options {
     uint32_t threads = 0;      // 0: the fastest count, measured at the first Run
-    std::string isa = "auto";  // auto, scalar, avx2
+    std::string isa = "auto";  // auto, scalar, avx2, avx512vnni, neon, neon_dotprod
   };
   // Refuses an unknown ISA and one that this CPU lacks; the error lists what there is.
   static axollama::Result<std::unique_ptr<Executor>> Create(const Options& options);
