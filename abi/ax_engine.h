@@ -54,9 +54,6 @@ int32_t AX_ENGINE_GetAffinity(AX_ENGINE_HANDLE handle, AX_ENGINE_NPU_SET_T* set)
 int32_t AX_ENGINE_GetCMMUsage(AX_ENGINE_HANDLE handle, AX_ENGINE_CMM_INFO* info);
 const char* AX_ENGINE_GetModelToolsVersion(AX_ENGINE_HANDLE handle);
 
-/* Present exactly when the library is the simulator. */
-extern const char axsim_marker[];
-
 #ifdef __cplusplus
 }
 #endif

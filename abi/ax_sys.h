@@ -70,6 +70,9 @@ int32_t AX_SYS_MflushCache(uint64_t physical, void* virt, uint32_t size);
 int32_t AX_SYS_MinvalidateCache(uint64_t physical, void* virt, uint32_t size);
 int32_t AX_SYS_MemQueryStatus(AX_CMM_STATUS_T* status);
 
+/* Present exactly when the library is the simulator. */
+extern const char axsim_board_marker[];
+
 #ifdef __cplusplus
 }
 #endif

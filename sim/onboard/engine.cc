@@ -4,8 +4,6 @@
 #include "sim/engine_abi/calls.h"
 #include "sim/onboard/board_runtime.h"
 
-const char axsim_marker[] = "axollama simulated board " AXOLLAMA_VERSION;
-
 namespace {
 
 // Never destroyed: programs call from exit handlers.

@@ -6,11 +6,10 @@
 #include <cstring>
 #include <string_view>
 
-#include "abi/ax_engine.h"
 #include "sim/card/memory.h"
 #include "sim/onboard/board.h"
 
-const char axsim_marker[] = "axollama simulated board " AXOLLAMA_VERSION;
+const char axsim_board_marker[] = "axollama simulated board " AXOLLAMA_VERSION;
 
 namespace {
 

@@ -86,7 +86,7 @@ Result<std::shared_ptr<const Api>> Api::Load(bool* not_found) {
                             "AX650's, or of an SDK that is not supported (1.45 and newer are)",
                             api->path, missing));
   }
-  api->simulated = dlsym(engine, "axsim_marker") != nullptr;
+  api->simulated = dlsym(sys, "axsim_board_marker") != nullptr;
   return api;
 }
 

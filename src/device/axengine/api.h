@@ -33,7 +33,7 @@ struct Api {
   static Result<std::shared_ptr<const Api>> Load(bool* not_found);
 
   std::string path;        // of libax_engine.so, where the loader found it
-  bool simulated = false;  // the library is ours: it has axsim_marker
+  bool simulated = false;  // the libraries are ours: there is axsim_board_marker
   struct {
 #define AX_MEMBER(name) decltype(&AX_SYS_##name) name = nullptr;
     AX_SYS_FUNCTIONS(AX_MEMBER)
