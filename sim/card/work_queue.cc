@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <chrono>
 #include <system_error>
 #include <thread>
@@ -10,18 +11,30 @@
 
 namespace axsim::card {
 
+bool WorkQueue::Reached(uint64_t target) {
+  if (done_tickets_ >= target) return true;
+  awaited_ = std::min(awaited_, target);
+  return false;
+}
+
+void WorkQueue::Done() {
+  ++done_tickets_;
+  if (done_tickets_ < awaited_) return;
+  awaited_ = kNobody;  // those whose turn it is not yet ask again
+  changed_.notify_all();
+}
+
 bool WorkQueue::Begin() {
   std::unique_lock lock(mutex_);
   if (closed_) return false;
   const uint64_t ticket = next_ticket_++;
-  changed_.wait(lock, [&] { return closed_ || done_tickets_ == ticket; });
+  changed_.wait(lock, [&] { return closed_ || Reached(ticket); });
   return !closed_;
 }
 
 void WorkQueue::End() {
   const std::lock_guard lock(mutex_);
-  ++done_tickets_;
-  changed_.notify_all();
+  Done();
 }
 
 // The program's signal handlers do not run on the worker.
@@ -53,9 +66,8 @@ void WorkQueue::RunWorker() {
   std::unique_lock lock(mutex_);
   for (;;) {
     // A synchronous call with an earlier ticket may still run.
-    changed_.wait(lock, [this] {
-      return closed_ || items_.empty() || items_.front().ticket == done_tickets_;
-    });
+    changed_.wait(lock,
+                  [this] { return closed_ || items_.empty() || Reached(items_.front().ticket); });
     if (closed_ || items_.empty()) break;
     Work work = std::move(items_.front().work);
     items_.pop_front();
@@ -65,8 +77,8 @@ void WorkQueue::RunWorker() {
     work = nullptr;
     lock.lock();
     working_ = false;
-    ++done_tickets_;
-    changed_.notify_all();
+    Done();
+    if (dropping_) changed_.notify_all();
   }
   has_worker_ = false;
   changed_.notify_all();
@@ -76,7 +88,7 @@ WorkQueue::Waited WorkQueue::Drain(int32_t timeout_ms) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
   std::unique_lock lock(mutex_);
   const uint64_t target = next_ticket_;
-  const auto settled = [&] { return closed_ || done_tickets_ >= target; };
+  const auto settled = [&] { return closed_ || Reached(target); };
   if (timeout_ms < 0) {
     changed_.wait(lock, settled);
   } else {

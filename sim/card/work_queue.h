@@ -47,12 +47,16 @@ class WorkQueue : public std::enable_shared_from_this<WorkQueue> {
   timing::Timeline& timeline() const { return timeline_; }
 
  private:
+  static constexpr uint64_t kNobody = UINT64_MAX;
   struct Item {
     uint64_t ticket;
     Work work;  // empty: dropped
   };
   bool StartWorker();
   void RunWorker();
+  // Whether every ticket below `target` is done; if not, whoever asks is woken when they are.
+  bool Reached(uint64_t target);
+  void Done();  // one more ticket
 
   mutable timing::Timeline timeline_;
   mutable std::mutex mutex_;
@@ -60,6 +64,9 @@ class WorkQueue : public std::enable_shared_from_this<WorkQueue> {
   std::deque<Item> items_;     // by ticket
   uint64_t next_ticket_ = 0;   // of the next call or item
   uint64_t done_tickets_ = 0;  // every ticket below is done
+  // The least target of those who wait: nobody is woken before, since a chain of queued work would
+  // else wake the one who waits for its end with every part.
+  uint64_t awaited_ = kNobody;
   bool has_worker_ = false;
   bool working_ = false;  // the worker is inside of some work
   std::atomic<bool> closed_{false};
