@@ -12,9 +12,9 @@
 namespace axollama::npu {
 namespace {
 
-// As bf16 they are +-1.3e36 to +-8.5e37. Smaller ones could be hidden states, larger ones are NaN.
-constexpr std::array<uint8_t, 8> kMarks = {0x7b, 0xfb, 0x7c, 0xfc, 0x7d, 0xfd, 0x7e, 0xfe};
-constexpr float kLeastMark = 0x1p100f;
+// As bf16 they are +-3e32 to +-2e34: far from any hidden state, and from infinity.
+constexpr std::array<uint8_t, 8> kMarks = {0x75, 0xf5, 0x76, 0xf6, 0x77, 0xf7, 0x78, 0xf8};
+constexpr float kLeastMark = 0x1p60f;  // layers may scale it
 
 constexpr uint64_t kAlignment = 2048;
 constexpr uint64_t kTailBytes = 64;   // of a hidden state, and of the logits, that are looked at

@@ -1,8 +1,8 @@
 // Shows whether queued work was done: a card may drop it and say nothing.
 //
 // The hidden states of a decode step and the logits lie in one block on the device. One fill marks
-// them all, before each token, with a pattern that changes and that no layer makes: numbers beyond
-// 2^100. A layer that does not run leaves the mark where its output should be, and since every
+// them all, before each token, with a pattern that changes and that no layer makes: huge numbers.
+// A layer that does not run leaves the mark where its output should be, and since every
 // layer adds to its input, the mark reaches the last hidden state. What comes down has its end, a
 // stamp that nothing but the fill writes, and the logits: an old stamp is work that was dropped
 // whole, a mark is a layer, or the post model, that did not run.

@@ -35,28 +35,29 @@ class Link {
 
   Status CopyUp(device::Address to, std::span<const std::byte> from) {
     Add(counters_.bytes_up, from.size());
-    return Done(queue_ ? queue_->CopyUp(to, from) : device_.CopyUp(to, from));
+    return Other(queue_ ? queue_->CopyUp(to, from) : device_.CopyUp(to, from));
   }
   Status CopyDown(std::span<std::byte> to, device::Address from) {
     Add(counters_.bytes_down, to.size());
-    return Done(queue_ ? queue_->CopyDown(to, from) : device_.CopyDown(to, from));
+    return Other(queue_ ? queue_->CopyDown(to, from) : device_.CopyDown(to, from));
   }
   Status CopyOnDevice(device::Address to, device::Address from, uint64_t size_bytes) {
-    return Done(queue_ ? queue_->CopyOnDevice(to, from, size_bytes)
-                       : device_.CopyOnDevice(to, from, size_bytes));
+    return Other(queue_ ? queue_->CopyOnDevice(to, from, size_bytes)
+                        : device_.CopyOnDevice(to, from, size_bytes));
   }
   Status Fill(device::Address address, uint8_t value, uint64_t size_bytes) {
-    return Done(queue_ ? queue_->Fill(address, value, size_bytes)
-                       : device_.Fill(address, value, size_bytes));
+    return Other(queue_ ? queue_->Fill(address, value, size_bytes)
+                        : device_.Fill(address, value, size_bytes));
   }
   Status Execute(device::LoadedModel& model, uint32_t group, device::Io& io) {
+    if (leaves_out_executes_) return {};
     if (queue_ != nullptr) {
-      if (executing_since_ns_ == 0) executing_since_ns_ = MonotonicNs();
+      executes_queued_ = true;
       return Done(queue_->Execute(model, group, io));
     }
     const int64_t start_ns = MonotonicNs();
     Status status = Done(model.Execute(group, io));
-    AddTime(start_ns);
+    AddExecuting(MonotonicNs() - start_ns);
     return status;
   }
 
@@ -64,12 +65,19 @@ class Link {
   Status Wait() {
     if (queue_ == nullptr) return {};
     Status status = Done(queue_->Wait(limit_));
-    if (executing_since_ns_ != 0) AddTime(std::exchange(executing_since_ns_, 0));
+    const int64_t took_ns = MonotonicNs() - std::exchange(queued_since_ns_, 0);
+    const auto others = static_cast<int64_t>(std::exchange(others_queued_, 0));
+    if (std::exchange(executes_queued_, false)) AddExecuting(took_ns - others * other_call_ns_);
     if (status) return {};
     lost_ = true;
     status.error().kind = ErrorKind::kDevice;
     return status;
   }
+  // To find out what a step takes without its executes. What it computes is nothing.
+  void LeaveOutExecutes(bool leave) { leaves_out_executes_ = leave; }
+  // What a queued call takes that is no execute, so that the executes' own time is known.
+  void SetOtherCallNs(int64_t ns) { other_call_ns_ = ns; }
+
   // What was queued may still run, so nothing can be computed any more.
   bool lost() const { return lost_; }
 
@@ -89,8 +97,16 @@ class Link {
     counter.store(counter.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
   }
 
-  void AddTime(int64_t start_ns) {
-    Add(counters_.execute_ns, static_cast<uint64_t>(MonotonicNs() - start_ns));
+  void AddExecuting(int64_t ns) {
+    if (ns > 0) Add(counters_.execute_ns, static_cast<uint64_t>(ns));
+  }
+  // A call that is no execute.
+  Status Other(Status status) {
+    if (queue_ != nullptr) {
+      ++others_queued_;
+      if (queued_since_ns_ == 0) queued_since_ns_ = MonotonicNs();
+    }
+    return Done(std::move(status));
   }
 
   device::Device& device_;
@@ -98,7 +114,12 @@ class Link {
   ProgressPage* page_;
   device::Queue* queue_ = nullptr;
   std::chrono::milliseconds limit_{60'000};
-  int64_t executing_since_ns_ = 0;  // the first execute since the last wait; 0: none
+  // Since the last wait.
+  int64_t queued_since_ns_ = 0;  // when the first call was queued; 0: none was
+  uint32_t others_queued_ = 0;
+  bool executes_queued_ = false;
+  int64_t other_call_ns_ = 0;
+  bool leaves_out_executes_ = false;
   bool lost_ = false;
 };
 

@@ -36,8 +36,8 @@ struct Counters {
   std::atomic<uint64_t> device_calls{0};
   std::atomic<uint64_t> bytes_up{0};
   std::atomic<uint64_t> bytes_down{0};
-  // Time spent inside executes, their fixed part included. Queued: from the first of them to the
-  // end of the wait, copies between them included.
+  // Time spent inside executes, their fixed part included. Queued: from the first call to the end
+  // of the wait, less what copies and the wait took in a step without executes, at load time.
   std::atomic<uint64_t> execute_ns{0};
 };
 

@@ -77,6 +77,8 @@ class NpuModel final : public Model {
   Status TryQueue(const std::filesystem::path& probes);
   // Two steps that depend on each other; `queue` null: call by call.
   Status ProbeSteps(device::Queue* queue);
+  // Finds out what queued calls take that are no executes.
+  Status MeasureOtherCalls();
 
   Status Chunks(std::span<const int32_t> tokens, uint32_t history, const StopCheck& stop,
                 const std::function<Status(size_t)>& on_row);

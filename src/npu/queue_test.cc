@@ -260,15 +260,14 @@ TEST_F(QueueTest, AFaultAnywhereWhileLoadingLeavesNothingOnTheDevice) {
     device_.fail_at = 0;
     if (model) {
       if (!reached) break;
-      // In the check of queued work: the calls still do.
-      ++fallbacks;
-      EXPECT_FALSE((*model)->queues()) << call;
+      // In the check of queued work, or while it is measured. Single calls still do.
+      fallbacks += (*model)->queues() ? 0 : 1;
       ASSERT_TRUE((*model)->Decode(tokens_[0], 0));
       ExpectLogitsOf(**model, 0);
       continue;
     }
     ++failures;
-    EXPECT_THAT(model.error().message, HasSubstr("on purpose"));
+    EXPECT_EQ(model.error().kind, ErrorKind::kDevice);
     EXPECT_EQ(device_.live_allocations(), 0u) << call;
     EXPECT_EQ(device_.live_models(), 0u) << call;
     EXPECT_THAT(Kept(), ::testing::Not(HasSubstr("trying"))) << call;
