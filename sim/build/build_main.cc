@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdio>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -92,9 +93,11 @@ int BuildMain(int argc, char** argv) {
   std::string weights = "s8";
   std::vector<uint32_t> ladder;
   CLI::App app{"Makes a bundle for the simulated card from a model", "axollama-sim build"};
-  app.add_option("SRC", options.source, "GGUF file, or Hugging Face folder with safetensors")
-      ->required();
-  app.add_option("OUT", options.out, "folder to make")->required();
+  app.add_option("SRC", options.source, "GGUF file, or Hugging Face folder with safetensors");
+  app.add_option("OUT", options.out, "folder to make");
+  app.add_option("--geometry", options.geometry,
+                 "instead of SRC a model's name, as qwen3-4b: makes files of its sizes without its "
+                 "weights, to study its speed");
   app.add_option("--weights", weights, "s8, s4 or bf16")
       ->check(CLI::IsMember({"s8", "s4", "bf16"}))
       ->capture_default_str();
@@ -122,6 +125,12 @@ int BuildMain(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return Usage(OneLine(error.what()));
   }
+  if (!options.geometry.empty() && options.out.empty()) {
+    std::swap(options.source, options.out);
+  } else if (!options.geometry.empty()) {
+    return Usage("--geometry takes no SRC");
+  }
+  if (options.out.empty()) return Usage("SRC and OUT are needed");
   if (weights == "bf16") options.weights = spec::WeightType::kBf16;
   if (weights == "s4") options.weights = spec::WeightType::kS4;
   options.layout = ParseLayout(layout).value_or(options.layout);

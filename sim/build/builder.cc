@@ -19,6 +19,7 @@
 #include "base/json.h"
 #include "sim/build/dequantise.h"
 #include "sim/build/description.h"
+#include "sim/build/geometry.h"
 #include "sim/build/layout.h"
 #include "sim/build/output_folder.h"
 #include "sim/build/source.h"
@@ -80,7 +81,8 @@ Steps StepsOf(const BuildOptions& options) {
 // The jobs of one build, done by two threads: a file each, the largest first.
 class Job {
  public:
-  Job(const BuildOptions& options, const Source& source, Description* description,
+  // `source` is nullptr where only the geometry is built.
+  Job(const BuildOptions& options, const Source* source, Description* description,
       const fs::path& folder, const std::function<bool()>& stop, const ProgressCallback& progress)
       : options_(options),
         source_(source),
@@ -90,6 +92,8 @@ class Job {
         progress_(progress) {
     for (FileDescription& layer : d_.layers) Complete(&layer.program);
     Complete(&d_.post.program);
+    // `pulsar2 llm_build` makes the post model s8, whatever the layers are.
+    if (source_ == nullptr) d_.post.program.weights = spec::WeightType::kS8;
     files_ = PlanFiles(options.layout, d_, StepsOf(options));
     for (const PlannedFile& file : files_) {
       for (const PlannedFile::Part& part : file.parts) total_ += Values(*part.description);
@@ -154,6 +158,7 @@ class Job {
   Status File(const PlannedFile& file) {
     AX_ASSIGN_OR_RETURN(container::Writer writer,
                         container::Writer::Create(folder_ / file.name, file.program, file.groups));
+    if (source_ == nullptr) AX_RETURN_IF_ERROR(writer.AddHoles());
     for (const PlannedFile::Part& part : file.parts) {
       AX_RETURN_IF_ERROR(Part(*part.description, part.prefix, &writer));
     }
@@ -172,7 +177,7 @@ class Job {
         continue;
       }
       AX_ASSIGN_OR_RETURN(const Weights weights,
-                          MakeWeights(*source_.FindTensor(rule.tensor), rule, program,
+                          MakeWeights(*source_->FindTensor(rule.tensor), rule, program,
                                       [this] { return Stopped(); }));
       for (const Initialiser& made : weights.parts) {
         AX_RETURN_IF_ERROR(writer->Add(prefix + made.name, made.type, made.dims, made.data));
@@ -192,7 +197,16 @@ class Job {
                   fmt::format("cannot write {}: {}", path.string(), strerror(errno)));
     };
     if (fd < 0) return error();
-    const Tensor& tensor = *source_.FindTensor(d_.embedding);
+    if (source_ == nullptr) {
+      Status hole;
+      if (ftruncate(fd, static_cast<off_t>(uint64_t{2} * d_.vocab * d_.hidden)) != 0) {
+        hole = error();
+      }
+      close(fd);
+      Advance(uint64_t{d_.vocab} * d_.hidden);
+      return hole;
+    }
+    const Tensor& tensor = *source_->FindTensor(d_.embedding);
     constexpr uint64_t kRowsPerWrite = 512;
     std::vector<float> row(d_.hidden);
     std::vector<uint16_t> buffer;
@@ -232,7 +246,7 @@ class Job {
   }
 
   const BuildOptions& options_;
-  const Source& source_;
+  const Source* const source_;
   Description& d_;
   const fs::path folder_;
   const std::function<bool()>& stop_;
@@ -313,12 +327,19 @@ Status CheckOptions(const BuildOptions& options) {
 Result<BuildReport> Build(const BuildOptions& options, const std::function<bool()>& stop,
                           const ProgressCallback& progress) {
   AX_RETURN_IF_ERROR(CheckOptions(options));
-  AX_ASSIGN_OR_RETURN(const std::unique_ptr<Source> source, OpenSource(options.source));
-  AX_ASSIGN_OR_RETURN(Description d, Describe(*source));
+  std::unique_ptr<Source> source;
+  Description d;
+  if (options.geometry.empty()) {
+    AX_ASSIGN_OR_RETURN(source, OpenSource(options.source));
+    AX_ASSIGN_OR_RETURN(d, Describe(*source));
+  } else {
+    AX_ASSIGN_OR_RETURN(d, DescribeGeometry(options.geometry));
+  }
   if (d.trained_context != 0 && options.context_tokens > d.trained_context) {
     return Fail(ErrorKind::kInvalid,
                 fmt::format("--context {} is more than the {} that {} was trained for",
-                            options.context_tokens, d.trained_context, options.source.string()));
+                            options.context_tokens, d.trained_context,
+                            source ? options.source.string() : options.geometry));
   }
   if (options.layout != Layout::kLayers && d.layers.size() > spec::kMaxStackLayers) {
     return Fail(ErrorKind::kInvalid,
@@ -326,14 +347,15 @@ Result<BuildReport> Build(const BuildOptions& options, const std::function<bool(
                             "--layout layers",
                             options.source.string(), d.layers.size(), spec::kMaxStackLayers));
   }
-  AX_ASSIGN_OR_RETURN(const TokenizerFiles tokenizer, source->Tokenizer(d.vocab));
+  AX_ASSIGN_OR_RETURN(const TokenizerFiles tokenizer,
+                      source ? source->Tokenizer(d.vocab) : GeometryTokenizer());
   AX_ASSIGN_OR_RETURN(OutputFolder folder,
                       OutputFolder::Create(options.out, [&](const fs::path& out) {
                         return MayReplace(out, options.force);
                       }));
 
   const fs::path& path = folder.path();
-  Job job(options, *source, &d, path, stop, progress);
+  Job job(options, source.get(), &d, path, stop, progress);
   AX_RETURN_IF_ERROR(job.Run());
   using axollama::WriteFileAtomically;
   AX_RETURN_IF_ERROR(WriteFileAtomically(path / "tokenizer.json", tokenizer.tokenizer_json));

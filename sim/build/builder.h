@@ -23,6 +23,7 @@ namespace axsim::build {
 
 struct BuildOptions {
   std::filesystem::path source;
+  std::string geometry;  // of this model (geometry.h) instead of a source's; "": none
   std::filesystem::path out;
   spec::WeightType weights = spec::WeightType::kS8;
   Layout layout = Layout::kLayers;

@@ -24,6 +24,7 @@ PlannedFile StackFile(const Description& d, std::string name,
   file.name = std::move(name);
   file.program.kind = spec::Kind::kStack;
   file.program.hidden = d.hidden;
+  file.program.geometry = d.post.program.geometry;
   file.program.weights = d.layers.front().program.weights;
   for (const FileDescription& layer : d.layers) file.program.parts.push_back(layer.program);
   file.program.parts.push_back(d.post.program);

@@ -53,8 +53,8 @@ void Engine::Shutdown() {
   executor_.reset();
 }
 
-axclError Engine::Finish(Session& session, std::shared_ptr<LoadedModel> loaded,
-                         std::span<const std::byte> bytes, uint64_t* model_id) {
+axclError Engine::Finish(Session& session, Turn& turn, std::shared_ptr<LoadedModel> loaded,
+                         std::span<const std::byte> bytes, bool over_the_bus, uint64_t* model_id) {
   auto model = model::Model::Load(bytes);
   if (!model) {
     axollama::log::Error("axsim", "cannot load a model: {}", model.error().message);
@@ -68,6 +68,8 @@ axclError Engine::Finish(Session& session, std::shared_ptr<LoadedModel> loaded,
     loaded->execute_ns.push_back(timing::ExecuteNs(loaded->model->description().program, group));
   }
   if (const axclError fault = DisturbLoadEnd(session); fault != AXCL_SUCC) return fault;
+  // Of a geometry there is nothing to load.
+  if (!loaded->model->description().program.geometry) turn.EndLoad(bytes.size(), over_the_bus);
   const uint64_t id = next_id_.fetch_add(1);
   const std::lock_guard lock(session.mutex);
   session.models.emplace(id, std::move(loaded));
@@ -96,9 +98,9 @@ axclError Engine::LoadFromFile(Session& session, Turn& turn, const char* path, u
     return AXCL_ERR_MEMORY_EXECUTE_FAIL;
   }
   loaded->cmm_bytes = cmm_bytes;
-  const axclError code = Finish(session, std::move(loaded), bytes, model_id);
+  const axclError code =
+      Finish(session, turn, std::move(loaded), bytes, /*over_the_bus=*/true, model_id);
   if (session.IsUsable()) session.books->Give(code == AXCL_SUCC ? cmm_bytes : 2 * cmm_bytes);
-  if (code == AXCL_SUCC) turn.EndLoad(bytes.size(), /*over_the_bus=*/true);
   return code;
 }
 
@@ -123,10 +125,9 @@ axclError Engine::LoadFromBytes(Session& session, Turn& turn, std::span<const st
   if (loaded->copy != nullptr) {
     const auto copy = loaded->copy->bytes().first(bytes.size());
     std::memcpy(copy.data(), bytes.data(), bytes.size());
-    code = Finish(session, std::move(loaded), copy, model_id);
+    code = Finish(session, turn, std::move(loaded), copy, /*over_the_bus=*/false, model_id);
   }
   if (code != AXCL_SUCC && session.IsUsable()) session.books->Give(cmm_bytes);
-  if (code == AXCL_SUCC) turn.EndLoad(bytes.size(), /*over_the_bus=*/false);
   return code;
 }
 

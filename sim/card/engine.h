@@ -84,8 +84,8 @@ class Engine {
   Engine() = default;
   // Makes the executor if there is none. False: refused, and the log says why.
   bool EnsureExecutor();
-  axclError Finish(Session& session, std::shared_ptr<LoadedModel> loaded,
-                   std::span<const std::byte> bytes, uint64_t* model_id);
+  axclError Finish(Session& session, Turn& turn, std::shared_ptr<LoadedModel> loaded,
+                   std::span<const std::byte> bytes, bool over_the_bus, uint64_t* model_id);
   // Resolves one side's bindings into `spans`, and their pages into `ranges_`.
   axclError Resolve(const Session& session, const std::vector<container::Tensor>& tensors,
                     const std::vector<Binding>& bindings, std::vector<std::span<std::byte>>* spans);

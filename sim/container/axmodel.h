@@ -75,10 +75,15 @@ class Writer {
   ~Writer();
   axollama::Status Add(std::string_view name, DataType type, const std::vector<int64_t>& dims,
                        std::span<const std::byte> data);
+  // Every weight that the program needs, each as a hole of its size: of a geometry program.
+  axollama::Status AddHoles();
   axollama::Status Finish();  // completes and closes; without it the file is not a model
 
  private:
   struct State;
+  // What stands before a weight's data; counts the weight as added.
+  axollama::Status AddHead(std::string_view name, DataType type, const std::vector<int64_t>& dims,
+                           uint64_t size_bytes);
   explicit Writer(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

@@ -170,9 +170,9 @@ Result<Writer> Writer::Create(const std::filesystem::path& path, const spec::Pro
   return Writer(std::move(state));
 }
 
-Status Writer::Add(std::string_view name, DataType type, const std::vector<int64_t>& dims,
-                   std::span<const std::byte> data) {
-  AX_RETURN_IF_ERROR(CheckWeight(state_->expected, name, type, dims, data.size()));
+Status Writer::AddHead(std::string_view name, DataType type, const std::vector<int64_t>& dims,
+                       uint64_t size_bytes) {
+  AX_RETURN_IF_ERROR(CheckWeight(state_->expected, name, type, dims, size_bytes));
   if (!state_->added.emplace(name).second) {
     return Fail(ErrorKind::kInternal, fmt::format("weight \"{}\" was added twice", name));
   }
@@ -188,14 +188,34 @@ Status Writer::Add(std::string_view name, DataType type, const std::vector<int64
   if (pad == 1) pad += kAlignment;
   if (pad >= 2) writer.add_string(onnx::tensor::kDocString, std::string(pad - 2, ' '));
   std::string head = BytesKey(onnx::graph::kInitializer) +
-                     FixedVarint(tensor.size() + fixed + data.size()) + tensor +
-                     BytesKey(onnx::tensor::kRawData) + FixedVarint(data.size());
-  if (state_->offset + head.size() + data.size() > kMaxLength) {
+                     FixedVarint(tensor.size() + fixed + size_bytes) + tensor +
+                     BytesKey(onnx::tensor::kRawData) + FixedVarint(size_bytes);
+  if (state_->offset + head.size() + size_bytes > kMaxLength) {
     return Fail(ErrorKind::kInvalid,
                 fmt::format("{} would be larger than 32 GiB", state_->path.string()));
   }
-  AX_RETURN_IF_ERROR(state_->Write(head));
+  return state_->Write(head);
+}
+
+Status Writer::Add(std::string_view name, DataType type, const std::vector<int64_t>& dims,
+                   std::span<const std::byte> data) {
+  AX_RETURN_IF_ERROR(AddHead(name, type, dims, data.size()));
   return state_->Write(data.data(), data.size());
+}
+
+Status Writer::AddHoles() {
+  for (const ExpectedWeight& weight : state_->expected) {
+    if (weight.optional) continue;
+    uint64_t size_bytes = ElementBytes(weight.type);
+    for (const int64_t dim : weight.dims) size_bytes *= static_cast<uint64_t>(dim);
+    AX_RETURN_IF_ERROR(AddHead(weight.name, weight.type, weight.dims, size_bytes));
+    state_->offset += size_bytes;
+    const auto end = static_cast<off_t>(state_->offset);
+    if (ftruncate(state_->fd, end) != 0 || lseek(state_->fd, end, SEEK_SET) != end) {
+      return Fail(state_->WriteError());
+    }
+  }
+  return {};
 }
 
 Status Writer::Finish() {

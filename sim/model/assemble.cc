@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "sim/model/geometry.h"
 #include "sim/model/layer.h"
 #include "sim/model/post.h"
 #include "sim/model/stack.h"
@@ -185,6 +186,9 @@ Result<std::unique_ptr<Model>> AssembleStack(container::Model model) {
 Result<std::unique_ptr<Model>> Assemble(container::Model description) {
   if (description.groups.empty()) {
     return Fail(ErrorKind::kInvalid, "the model has no shape group");
+  }
+  if (description.program.geometry) {
+    return std::make_unique<GeometryModel>(std::move(description));
   }
   switch (description.program.kind) {
     case spec::Kind::kLayer:

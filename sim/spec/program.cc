@@ -106,6 +106,10 @@ class Reader {
     *value = *flag;
   }
 
+  void OptionalFlag(std::string_view key, bool* value) {
+    if (json::Find(object_, key)) Flag(key, value);
+  }
+
   // A list of objects, at most `most`.
   void Objects(std::string_view key, size_t most, std::vector<const json::Object*>* list) {
     const json::Value* found = Take(key);
@@ -218,6 +222,7 @@ Result<Program> FromJson(const json::Object& object) {
   reader.Name("kind", kKinds, &p.kind);
   reader.Name("weights", kWeights, &p.weights);
   reader.Size("hidden", 1, kMaxWidth, &p.hidden);
+  reader.OptionalFlag("geometry", &p.geometry);
   if (p.kind == Kind::kStack) {
     reader.Objects("parts", kMaxStackLayers + 1, &parts);
   } else {
@@ -240,6 +245,7 @@ json::Object ToJson(const Program& p) {
   object["kind"] = NameOf(kKinds, p.kind);
   object["weights"] = NameOf(kWeights, p.weights);
   object["hidden"] = p.hidden;
+  if (p.geometry) object["geometry"] = true;
   if (p.kind == Kind::kStack) {
     json::Array parts;
     for (const Program& part : p.parts) parts.push_back(ToJson(part));

@@ -60,6 +60,9 @@ struct Program {
   Kind kind = Kind::kLayer;
   WeightType weights = WeightType::kS8;
   uint32_t hidden = 0;
+  // The weights are holes in the file, and not computed with: only what an execute takes and where
+  // its tensors lie is real. Written only where it is so.
+  bool geometry = false;
   float norm_eps = 1e-5f;  // RMS norm: x / sqrt(mean(x^2) + eps) * weight
   // kPost only:
   uint32_t vocab = 0;
