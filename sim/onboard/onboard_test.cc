@@ -1,5 +1,4 @@
 // libax_sys.so and libax_engine.so as a program on the board uses them.
-#include <dlfcn.h>
 #include <gtest/gtest.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,10 +10,8 @@
 #include <thread>
 #include <vector>
 
-#include "abi/ax_engine.h"
-#include "abi/ax_sys.h"
-#include "base/file.h"
-#include "sim/entry/test_models.h"
+#include "abi/axcl.h"
+#include "sim/onboard/fixture.h"
 
 namespace axsim::onboard {
 namespace {
@@ -25,20 +22,6 @@ using entry::kHidden;
 
 constexpr uint32_t kVocab = 6;
 constexpr uint32_t kMiB = 1u << 20;
-
-template <typename Function>
-Function Lookup(const char* path, const char* name) {
-  void* const library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-  void* const symbol = library == nullptr ? nullptr : dlsym(library, name);
-  if (symbol == nullptr) {
-    fprintf(stderr, "%s has no %s\n", path, name);
-    abort();
-  }
-  return reinterpret_cast<Function>(symbol);
-}
-
-#define SYS(name) (Lookup<decltype(&::AX_SYS_##name)>(AX_SYS_LIBRARY, "AX_SYS_" #name))
-#define ENGINE(name) (Lookup<decltype(&::AX_ENGINE_##name)>(AX_ENGINE_LIBRARY, "AX_ENGINE_" #name))
 
 std::set<std::string> Exports(const char* path) {
   FILE* nm = popen((std::string("'" NM_PROGRAM "' -D --defined-only '") + path + "'").c_str(), "r");
@@ -52,66 +35,13 @@ std::set<std::string> Exports(const char* path) {
   return names;
 }
 
-struct Block {
-  uint64_t physical = 0;
-  void* virt = nullptr;
-};
-
-class OnboardTest : public testing::Test {
+class BoardTest : public OnboardTest {
  protected:
-  void SetUp() override {
-    std::string pattern = testing::TempDir() + "/axsim-onboard-XXXXXX";
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-    setenv("AXSIM_STATE", (folder_ / "state").c_str(), 1);
-    setenv("AXSIM_ISA", "scalar", 1);
-    setenv("AXSIM_THREADS", "2", 1);
-    for (const char* name : {"AXSIM_CONFIG", "AXSIM_PROFILE"}) unsetenv(name);
-  }
-  void TearDown() override {
-    while (SYS(Deinit)() == 0) {
-    }
-    std::filesystem::remove_all(folder_);
-  }
-  void Configure(const char* json) {
-    const auto path = folder_ / "board.json";
-    FILE* file = fopen(path.c_str(), "w");
-    fputs(json, file);
-    fclose(file);
-    setenv("AXSIM_CONFIG", path.c_str(), 1);
-  }
-  void Open() {
-    ASSERT_EQ(SYS(Init)(), 0);
-    AX_ENGINE_NPU_ATTR_T attributes{};
-    ASSERT_EQ(ENGINE(Init)(&attributes), 0);
-  }
-  static Block Alloc(uint32_t size) {
-    Block block;
-    EXPECT_EQ(SYS(MemAllocCached)(&block.physical, &block.virt, size, 128,
-                                  reinterpret_cast<const int8_t*>("npu")),
-              0);
-    return block;
-  }
-  static uint32_t RemainKb() {
-    AX_CMM_STATUS_T status{};
-    EXPECT_EQ(SYS(MemQueryStatus)(&status), 0);
-    return status.RemainSize;
-  }
-  AX_ENGINE_HANDLE Load(const char* name) {
-    auto content = axollama::ReadFile(folder_ / name);
-    EXPECT_TRUE(content);
-    AX_ENGINE_HANDLE handle = nullptr;
-    EXPECT_EQ(
-        ENGINE(CreateHandle)(&handle, content->data(), static_cast<uint32_t>(content->size())), 0);
-    content->assign(content->size(), 'x');  // not needed any more
-    return handle;
-  }
-  AX_ENGINE_HANDLE LoadPost() {
+  // A post model's file: logits[r] = (r + 1) * the sum of the normalised row.
+  const char* Post() {
     entry::WritePostModel(folder_ / "post.axmodel", kHidden, kVocab);
-    return Load("post.axmodel");
+    return "post.axmodel";
   }
-
-  std::filesystem::path folder_;
 };
 
 // An IO whose buffers are blocks of the sizes that a table says, filled with zeros.
@@ -153,7 +83,7 @@ class TableIo {
   AX_ENGINE_IO_T io_{};
 };
 
-TEST_F(OnboardTest, ExportsTheAbiAndNothingElse) {
+TEST_F(BoardTest, ExportsTheAbiAndNothingElse) {
   const auto engine = Exports(AX_ENGINE_LIBRARY);
   EXPECT_EQ(engine.size(), 22u);
   for (const std::string& name : engine) EXPECT_TRUE(name.starts_with("AX_ENGINE_")) << name;
@@ -166,7 +96,7 @@ TEST_F(OnboardTest, ExportsTheAbiAndNothingElse) {
   }
 }
 
-TEST_F(OnboardTest, NothingWorksBeforeInit) {
+TEST_F(BoardTest, NothingWorksBeforeInit) {
   Block block;
   EXPECT_EQ(SYS(MemAlloc)(&block.physical, &block.virt, 64, 128, nullptr), AX_ERR_CMM_NOTREADY);
   EXPECT_EQ(SYS(Deinit)(), AX_ERR_CMM_NOTREADY);
@@ -183,7 +113,7 @@ TEST_F(OnboardTest, NothingWorksBeforeInit) {
   EXPECT_EQ(SYS(MemFree)(block.physical, block.virt), 0);
 }
 
-TEST_F(OnboardTest, InitIsCounted) {
+TEST_F(BoardTest, InitIsCounted) {
   ASSERT_EQ(SYS(Init)(), 0);
   ASSERT_EQ(SYS(Init)(), 0);
   EXPECT_EQ(SYS(Deinit)(), 0);
@@ -195,14 +125,14 @@ TEST_F(OnboardTest, InitIsCounted) {
   EXPECT_EQ(RemainKb(), before);
 }
 
-TEST_F(OnboardTest, ABoardThatIsNotThere) {
+TEST_F(BoardTest, ABoardThatIsNotThere) {
   Configure(R"({"cards":[]})");
   EXPECT_EQ(SYS(Init)(), AX_ERR_CMM_NOTREADY);
   Configure(R"({"nonsense":1})");
   EXPECT_EQ(SYS(Init)(), AX_ERR_CMM_NOTREADY);
 }
 
-TEST_F(OnboardTest, MemoryIsTheProgramsToo) {
+TEST_F(BoardTest, MemoryIsTheProgramsToo) {
   Configure(R"({"cards":[{"id":1,"cmm_mib":64}]})");
   Open();
   AX_CMM_STATUS_T before{};
@@ -244,7 +174,7 @@ TEST_F(OnboardTest, MemoryIsTheProgramsToo) {
   EXPECT_EQ(RemainKb(), before.RemainSize);
 }
 
-TEST_F(OnboardTest, OneModeAtATime) {
+TEST_F(BoardTest, OneModeAtATime) {
   ASSERT_EQ(SYS(Init)(), 0);
   AX_ENGINE_NPU_ATTR_T attributes{};
   EXPECT_EQ(ENGINE(Init)(nullptr), AX_ENGINE_ERR_NULL);
@@ -266,10 +196,10 @@ TEST_F(OnboardTest, OneModeAtATime) {
   EXPECT_NE(std::string(ENGINE(GetVersion)()).find("axollama-sim"), std::string::npos);
 }
 
-TEST_F(OnboardTest, RunsTheTailOfAModel) {
+TEST_F(BoardTest, RunsTheTailOfAModel) {
   Open();
   const uint32_t empty_kb = RemainKb();
-  const AX_ENGINE_HANDLE handle = LoadPost();
+  const AX_ENGINE_HANDLE handle = Load(Post());
   EXPECT_LT(RemainKb(), empty_kb);
   AX_ENGINE_MODEL_TYPE_T type = AX_ENGINE_MODEL_TYPE0;
   ASSERT_EQ(ENGINE(GetHandleModelType)(handle, &type), 0);
@@ -329,7 +259,7 @@ TEST_F(OnboardTest, RunsTheTailOfAModel) {
   EXPECT_EQ(RemainKb(), empty_kb);
 }
 
-TEST_F(OnboardTest, GroupsOfALayer) {
+TEST_F(BoardTest, GroupsOfALayer) {
   Open();
   entry::WriteLayerModel(folder_ / "layer.axmodel");
   const AX_ENGINE_HANDLE handle = Load("layer.axmodel");
@@ -359,12 +289,12 @@ TEST_F(OnboardTest, GroupsOfALayer) {
   EXPECT_EQ(ENGINE(RunGroupIOSync)(handle, context, 3, io.io()), AX_ENGINE_ERR_RUN);
 }
 
-TEST_F(OnboardTest, FaultsAndTheNpusReset) {
+TEST_F(BoardTest, FaultsAndTheNpusReset) {
   Configure(R"({"cards":[{"id":1,"faults":[{"kind":"out_of_memory"},{"kind":"needs_reset"}]}]})");
   Open();
   Block block;
   EXPECT_EQ(SYS(MemAlloc)(&block.physical, &block.virt, 64, 128, nullptr), AX_ERR_CMM_NOMEM);
-  const AX_ENGINE_HANDLE handle = LoadPost();
+  const AX_ENGINE_HANDLE handle = Load(Post());
   AX_ENGINE_IO_INFO_T* info = nullptr;
   ASSERT_EQ(ENGINE(GetIOInfo)(handle, &info), 0);
   TableIo io(*info);
@@ -375,7 +305,26 @@ TEST_F(OnboardTest, FaultsAndTheNpusReset) {
   EXPECT_EQ(ENGINE(RunSync)(handle, io.io()), 0);
 }
 
-TEST_F(OnboardTest, FilesThatAreNoModels) {
+// A card and a board are the same thing, seen from outside and from inside.
+TEST_F(BoardTest, SharesItsMemoryWithTheCard) {
+  Open();
+  const uint32_t before_kb = RemainKb();
+  const auto axcl = [](const char* name) { return dlsym(dlopen(AXCL_RT_LIBRARY, RTLD_NOW), name); };
+  const auto init = reinterpret_cast<decltype(&axclInit)>(axcl("axclInit"));
+  const auto set_device = reinterpret_cast<decltype(&axclrtSetDevice)>(axcl("axclrtSetDevice"));
+  const auto allocate = reinterpret_cast<decltype(&axclrtMalloc)>(axcl("axclrtMalloc"));
+  const auto finalize = reinterpret_cast<decltype(&axclFinalize)>(axcl("axclFinalize"));
+  ASSERT_TRUE(init && set_device && allocate && finalize);
+  ASSERT_EQ(init(nullptr), AXCL_SUCC);
+  ASSERT_EQ(set_device(1), AXCL_SUCC);
+  void* device = nullptr;
+  ASSERT_EQ(allocate(&device, 8 * kMiB, AXCL_MEM_MALLOC_HUGE_FIRST), AXCL_SUCC);
+  EXPECT_EQ(RemainKb(), before_kb - 8 * 1024);
+  EXPECT_EQ(finalize(), AXCL_SUCC);
+  EXPECT_EQ(RemainKb(), before_kb);
+}
+
+TEST_F(BoardTest, FilesThatAreNoModels) {
   Open();
   const uint32_t empty_kb = RemainKb();
   entry::WritePostModel(folder_ / "post.axmodel", kHidden, kVocab);
