@@ -90,6 +90,9 @@ TEST(Json, TypedReadsNameTheKey) {
   EXPECT_EQ(json::GetString(*object, "b", "").error().message, "\"b\" must be a string");
   EXPECT_EQ(json::GetBool(*object, "s", false).error().message, "\"s\" must be true or false");
   EXPECT_EQ(json::GetDouble(*object, "s", 0).error().message, "\"s\" must be a number");
+  const auto huge = json::ParseObject(R"({"f":-1e999})", "test");
+  ASSERT_TRUE(huge);
+  EXPECT_EQ(json::GetDouble(*huge, "f", 0).error().message, "\"f\" is too large a number");
 }
 
 TEST(File, MapsReadsAndReplaces) {

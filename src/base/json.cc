@@ -198,7 +198,10 @@ Result<int64_t> GetInt(const Object& object, std::string_view key, int64_t other
 Result<double> GetDouble(const Object& object, std::string_view key, double otherwise) {
   const Value* value = Find(object, key);
   if (value == nullptr) return otherwise;
-  if (value->is_double()) return value->get_double();
+  if (value->is_double()) {
+    if (std::isfinite(value->get_double())) return value->get_double();
+    return Fail(ErrorKind::kInvalid, fmt::format("\"{}\" is too large a number", key));
+  }
   if (value->is_int64()) return static_cast<double>(value->get_int64());
   if (value->is_uint64()) return static_cast<double>(value->get_uint64());
   return Fail(ErrorKind::kInvalid, fmt::format("\"{}\" must be a number", key));
