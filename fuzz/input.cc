@@ -10,6 +10,11 @@
 
 namespace axollama::fuzz {
 
+namespace {
+// An error may quote a name from the input, not the input.
+constexpr size_t kMaxErrorBytes = 64u << 10;
+}  // namespace
+
 AlignedCopy::AlignedCopy(const uint8_t* data, size_t size) : size_(size) {
   void* memory = nullptr;
   Require(posix_memalign(&memory, 64, size + (size == 0)) == 0, "memory for the input");
@@ -58,9 +63,7 @@ void Require(bool good, std::string_view promise) {
 
 void CheckError(const Error& error) {
   Require(!error.message.empty(), "an error has words");
-  for (const char c : error.message) {
-    Require(static_cast<unsigned char>(c) >= 0x20 && c != 0x7f, "an error is one printable line");
-  }
+  Require(error.message.size() < kMaxErrorBytes, "an error is short");
 }
 
 }  // namespace axollama::fuzz

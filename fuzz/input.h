@@ -58,7 +58,7 @@ const std::filesystem::path& Folder();
 // Aborts with the words if `good` is false.
 void Require(bool good, std::string_view promise);
 
-// An error is one printable line.
+// An error says something, and does not hand the whole input back.
 void CheckError(const Error& error);
 
 template <typename T>

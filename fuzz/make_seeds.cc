@@ -4,12 +4,13 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <protozero/pbf_builder.hpp>
 #include <string>
 #include <vector>
 
 #include "bundle/test_folder.h"
 #include "fuzz/input.h"
-#include "sim/build/test_gguf.h"
+#include "sim/build/test_hf.h"
 #include "sim/container/axmodel.h"
 #include "sim/container/shapes.h"
 
@@ -48,7 +49,7 @@ axsim::spec::Program Layer(axsim::spec::WeightType weights) {
   p.hidden = 4;
   p.heads = 2;
   p.kv_heads = 1;
-  p.head_dim = 2;
+  p.head_dim = 8;
   p.ffn = 4;
   p.context = 8;
   p.rope_dims = 2;
@@ -63,6 +64,8 @@ void WriteAxmodels(const fs::path& folder) {
   bf16.qk_norm = bf16.qkv_bias = bf16.post_norms = true;
   bf16.sliding_window = 4;
   WriteAxmodel(folder / "layer_bf16", bf16, container::LayerGroups(bf16, 7, 2, {0}));
+  const axsim::spec::Program s4 = Layer(axsim::spec::WeightType::kS4);
+  WriteAxmodel(folder / "layer_s4", s4, container::LayerGroups(s4, 7, 2, {0}));
   axsim::spec::Program post;
   post.kind = axsim::spec::Kind::kPost;
   post.hidden = 4;
@@ -103,8 +106,10 @@ void WriteGgufs(const fs::path& folder) {
 
   axsim::build::GgufFile pieces = SmallGguf();  // SentencePiece's tokenizer
   pieces.Text("tokenizer.ggml.model", "llama");
-  pieces.Texts("tokenizer.ggml.tokens", {"<unk>", "<s>", "</s>", "<0x0A>", "\xe2\x96\x81", "a", "b",
-                                         "ab", "\xe2\x96\x81ab"});
+  pieces.Texts("tokenizer.ggml.tokens",
+               {"<unk>", "<s>", "</s>", "<0x0A>", "\xe2\x96\x81", "a", "b", "ab",
+                "\xe2\x96\x81"
+                "ab"});
   pieces.Ints("tokenizer.ggml.token_type", {2, 3, 3, 6, 1, 1, 1, 1, 1});
   std::vector<float> scores;
   for (int i = 0; i < 9; ++i) scores.push_back(static_cast<float>(-i));
@@ -125,6 +130,45 @@ void WriteGgufs(const fs::path& folder) {
         {block.first, 1}, type, std::string(block.second, static_cast<char>(0x5a + type))};
   }
   Write(folder / "blocks", blocks.Bytes());
+}
+
+void WriteSafetensors(const fs::path& folder) {
+  const std::string zeros(16, '\0');
+  Write(folder / "types", axsim::build::SafetensorsBytes({{"a.weight", {{2, 2}, "F32", zeros}},
+                                                          {"b.weight", {{2, 4}, "BF16", zeros}},
+                                                          {"c.bias", {{8}, "F16", zeros}}}));
+  Write(folder / "empty", axsim::build::SafetensorsOf("{}", ""));
+}
+
+// Pieces of every kind, with both kinds of specification.
+void WriteSentencePiece(const fs::path& path) {
+  using Writer = protozero::pbf_writer;
+  std::string bytes;
+  Writer model(bytes);
+  const std::pair<const char*, int> kPieces[] = {{"<unk>", 2},        {"<s>", 3},   {"</s>", 3},
+                                                 {"<0x0A>", 6},       {"<tag>", 4}, {"a", 1},
+                                                 {"\xe2\x96\x81", 1}, {"ab", 1},    {"b", 1}};
+  float score = 0;
+  for (const auto& [text, kind] : kPieces) {
+    Writer piece(model, 1);
+    piece.add_string(1, text);
+    piece.add_float(2, score--);
+    piece.add_enum(3, kind);
+  }
+  {
+    Writer trainer(model, 2);
+    trainer.add_enum(3, 2);  // BPE
+    trainer.add_int32(41, 1);
+    trainer.add_int32(42, 2);
+    trainer.add_int32(43, -1);
+  }
+  {
+    Writer normalizer(model, 3);
+    normalizer.add_string(1, "identity");
+    normalizer.add_bool(3, true);
+    normalizer.add_bool(4, false);
+  }
+  Write(path, bytes);
 }
 
 void WriteNpy(const fs::path& path, char version, std::string_view type, size_t data_bytes) {
@@ -148,6 +192,8 @@ int main(int argc, char** argv) {
   const fs::path folder = argv[1];
   WriteAxmodels(folder / "axmodel");
   WriteGgufs(folder / "gguf");
+  WriteSafetensors(folder / "safetensors");
+  WriteSentencePiece(folder / "sentencepiece" / "bpe");
   WriteNpy(folder / "npy" / "f4", 1, "<f4", 48);
   WriteNpy(folder / "npy" / "f2", 2, "<f2", 24);
   WriteNpy(folder / "npy" / "u2", 3, "<u2", 24);

@@ -1,13 +1,14 @@
 // Runs a fuzz target without libFuzzer: the committed seeds, then mutations of them, always the
 // same ones.
 //
-//   fuzz_TARGET FOLDER [COUNT]   every file of FOLDER, and COUNT mutations (2,000)
+//   fuzz_TARGET FOLDER [COUNT]   every file of FOLDER, and COUNT mutations (20,000)
 //   fuzz_TARGET FILE             this input alone, to look at one that failed
 //
-// Built with AddressSanitizer, which bounds single allocations and the whole; a timer bounds the
-// CPU time of one input. An input that fails is kept as `failed-TARGET` in the working folder.
+// Under AddressSanitizer it bounds single allocations and the whole; else the address space is
+// bounded. A timer bounds the CPU time of one input. An input that fails is kept as
+// `failed-fuzz_TARGET` in the working folder.
 #include <fcntl.h>
-#include <sanitizer/common_interface_defs.h>
+#include <sys/resource.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -25,14 +26,18 @@
 
 #include "fuzz/input.h"
 
-extern "C" const char* __asan_default_options() {
+// The sanitizer's library asks for its options, and has this function; both only where it is
+// linked.
+extern "C" __attribute__((visibility("default"))) const char* __asan_default_options() {
   return "max_allocation_size_mb=64:hard_rss_limit_mb=2048:handle_abort=1:detect_leaks=1";
 }
+extern "C" __attribute__((weak)) void __sanitizer_set_death_callback(void (*callback)());
 
 namespace {
 
-constexpr time_t kSecondsPerInput = 10;  // of CPU; none of the targets needs a hundredth
-constexpr size_t kMaxInput = 64u << 10;
+constexpr time_t kSecondsPerInput = 10;          // of CPU; none of the targets needs a hundredth
+constexpr rlim_t kMaxAddressSpace = 512u << 20;  // without a sanitizer, which needs TBs of it
+constexpr size_t kMaxInput = 48u << 10;
 
 std::string current;  // the input that runs, for the handlers
 std::string kept_name;
@@ -44,6 +49,12 @@ void KeepInput() {
     fprintf(stderr, "the input is kept in %s\n", kept_name.c_str());
   }
   close(fd);
+}
+
+void KeepInputAndDie(int number) {
+  KeepInput();
+  signal(number, SIG_DFL);
+  raise(number);
 }
 
 void OutOfTime(int) {
@@ -61,6 +72,19 @@ void Run(std::string input) {
   limit.it_value.tv_sec = kSecondsPerInput;
   setitimer(ITIMER_PROF, &limit, nullptr);
   LLVMFuzzerTestOneInput(bytes.data(), bytes.size());
+}
+
+void BoundAndWatch() {
+  signal(SIGPROF, OutOfTime);
+  if (__sanitizer_set_death_callback != nullptr) {
+    __sanitizer_set_death_callback(KeepInput);
+    return;
+  }
+  const rlimit limit{kMaxAddressSpace, kMaxAddressSpace};
+  setrlimit(RLIMIT_AS, &limit);
+  for (const int number : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) {
+    signal(number, KeepInputAndDie);
+  }
 }
 
 std::string ReadAll(const std::filesystem::path& path) {
@@ -146,8 +170,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   kept_name = "failed-" + std::filesystem::path(argv[0]).filename().string();
-  signal(SIGPROF, OutOfTime);
-  __sanitizer_set_death_callback(KeepInput);
+  BoundAndWatch();
   const std::filesystem::path place = argv[1];
   if (std::filesystem::is_regular_file(place)) {
     Run(ReadAll(place));
@@ -167,7 +190,7 @@ int main(int argc, char** argv) {
   for (const auto& file : files) seeds.push_back(ReadAll(file));
   for (const std::string& seed : seeds) Run(seed);
   Mutator mutator(seeds);
-  const long count = argc == 3 ? std::atol(argv[2]) : 2000;
+  const long count = argc == 3 ? std::atol(argv[2]) : 20000;
   for (long i = 0; i < count; ++i) Run(mutator.Next());
   printf("%zu seeds, %ld mutations\n", seeds.size(), count);
   return 0;

@@ -26,6 +26,7 @@ ROOMS = {
     "src/cli": ["src/api", "src/bundle", "src/net", "src/base"],
     "sim": ["abi", "src/base"],
     "apps": ["abi", "sim", "src/base", "src/cli", "src/runner", "src/server", "src/warden"],
+    "fuzz": ["abi", "sim", "src/api", "src/base", "src/bundle", "src/net", "src/runner"],
     "tests": ["abi", "sim", "src/api", "src/base", "src/bundle", "src/cli", "src/device",
               "src/engine", "src/net", "src/npu", "src/runner", "src/server", "src/text",
               "src/warden"],

@@ -1,12 +1,24 @@
 #!/bin/sh
-# Installs what building (and with --tests, testing) needs, from Debian's packages alone.
-# Works on Debian 12 and on trixie, as root or with sudo; does nothing when all is there.
+# Installs what building (with --tests, testing; with --full, also `./test --full`) needs, from
+# Debian's packages alone. Works on Debian 12 and on trixie, as root or with sudo; does nothing when
+# all is there. `packages.sh --libraries` only names the libraries that the programs link.
 set -eu
 
 say() { printf '%s\n' "$*" >&2; }
 
-want_tests=no
-[ "${1:-}" = --tests ] && want_tests=yes
+want=${1:-build}
+
+# Debian 12 has Boost 1.81 beside its default 1.74; later releases have it, or newer, by default.
+boost="libboost-dev libboost-json-dev"
+if [ "$(. /etc/os-release && printf %s "${VERSION_ID:-}")" = 12 ]; then
+  boost="libboost1.81-dev libboost-json1.81-dev"
+fi
+libraries="$boost libfmt-dev libspdlog-dev libcli11-dev libexpected-dev libprotozero-dev"
+test_libraries="libgtest-dev libgmock-dev"
+if [ "$want" = --libraries ]; then
+  echo $libraries $test_libraries
+  exit 0
+fi
 
 command -v dpkg-query >/dev/null 2>&1 || {
   say "error: this needs Debian 12 or newer (dpkg was not found); install by hand what this script lists"
@@ -19,15 +31,13 @@ as_root() {
 
 installed() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
 
-# Debian 12 has Boost 1.81 beside its default 1.74; later releases have it, or newer, by default.
-boost="libboost-dev libboost-json-dev"
-if [ "$(. /etc/os-release && printf %s "${VERSION_ID:-}")" = 12 ]; then
-  boost="libboost1.81-dev libboost-json1.81-dev"
-fi
-
-packages="g++ cmake ninja-build python3 python3-pip ca-certificates $boost libfmt-dev libspdlog-dev
-  libcli11-dev libexpected-dev libprotozero-dev unzip"
-[ "$want_tests" = yes ] && packages="$packages libgtest-dev libgmock-dev python3-venv clang-format-19 git"
+packages="g++ cmake ninja-build python3 python3-pip ca-certificates $libraries unzip"
+case $want in
+  --tests | --full) packages="$packages $test_libraries python3-venv clang-format-19 git" ;;
+esac
+# The arm64 build takes Debian's Rust whatever else there is: its standard library for arm64 is in
+# Debian too, and fits no other compiler.
+[ "$want" = --full ] && packages="$packages g++-aarch64-linux-gnu qemu-user-static rustc-web cargo-web"
 
 # The crates need Rust 1.87: a cargo on the PATH that is new enough is used as it is.
 rust_ok() {
