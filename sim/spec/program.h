@@ -50,7 +50,7 @@ inline constexpr std::string_view kOpDomain = "axollama.sim";
 inline constexpr std::string_view kOpType = "decoder";  // op_type of every node
 inline constexpr std::string_view kProgramAttribute = "axsim_program";
 inline constexpr std::string_view kOutputsAttribute = "axsim_io";  // see Io in container/axmodel.h
-inline constexpr size_t kMaxStackLayers = 128;  // the deepest published model has 126
+inline constexpr size_t kMaxStackLayers = 126;  // as the deepest published model has
 
 enum class Kind { kLayer, kPost, kStack };
 enum class WeightType { kS8, kBf16, kS4 };

@@ -144,7 +144,7 @@ TEST(Program, RefusesStacksThatCannotBe) {
   EXPECT_THAT(changed([](Program& p) { p.parts[1].weights = WeightType::kS8; }),
               HasSubstr("layer 1 has weights of s8"));
   EXPECT_THAT(changed([](Program& p) { p.parts.insert(p.parts.begin(), 200, p.parts[0]); }),
-              HasSubstr("at most 129"));
+              HasSubstr("at most 127"));
   EXPECT_THAT(changed([](Program& p) { p.parts[1].kv_heads = 4; }), HasSubstr("KV heads"));
   EXPECT_THAT(
       ErrorOf(Replaced(WriteProgram(Stack()), "{\"kind\":\"layer\"", "7,{\"kind\":\"layer\"")),
