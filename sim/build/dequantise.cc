@@ -1,13 +1,14 @@
 #include "sim/build/dequantise.h"
 
-#include <bit>
-#include <cmath>
 #include <cstring>
 
 #include "base/bf16.h"
+#include "base/half.h"
 
 namespace axsim::build {
 namespace {
+
+using axollama::HalfToFloat;
 
 constexpr size_t kBlock = 32;
 constexpr size_t kSuper = 256;  // values of a block of the K types
@@ -174,18 +175,6 @@ void Q6K(const std::byte* block, float* out) {
 }
 
 }  // namespace
-
-float HalfToFloat(uint16_t bits) {
-  const uint32_t sign = static_cast<uint32_t>(bits & 0x8000u) << 16;
-  const uint32_t exponent = (bits >> 10) & 31u;
-  const uint32_t fraction = bits & 1023u;
-  if (exponent == 0) {  // zero and subnormal: fraction * 2^-24, exact in a float
-    const float magnitude = std::ldexp(static_cast<float>(fraction), -24);
-    return std::bit_cast<float>(std::bit_cast<uint32_t>(magnitude) | sign);
-  }
-  const uint32_t wide = exponent == 31 ? 0x7f800000u : (exponent + 112) << 23;
-  return std::bit_cast<float>(sign | wide | (fraction << 13));
-}
 
 void DequantiseRow(const Tensor& tensor, uint64_t row, std::span<float> out) {
   const std::byte* at = tensor.data.data() + row * tensor.row_bytes();

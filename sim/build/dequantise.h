@@ -9,8 +9,6 @@
 
 namespace axsim::build {
 
-float HalfToFloat(uint16_t bits);
-
 // out [tensor.cols()]; row < tensor.rows().
 void DequantiseRow(const Tensor& tensor, uint64_t row, std::span<float> out);
 

@@ -31,19 +31,6 @@ std::vector<float> FirstRow(TensorType type, const std::string& data, uint64_t c
   return out;
 }
 
-TEST(Dequantise, HalfPrecision) {
-  EXPECT_EQ(HalfToFloat(0x0000), 0.0f);
-  EXPECT_TRUE(std::signbit(HalfToFloat(0x8000)));
-  EXPECT_EQ(HalfToFloat(0x3c00), 1.0f);
-  EXPECT_EQ(HalfToFloat(0xc000), -2.0f);
-  EXPECT_EQ(HalfToFloat(0x3555), 0.333251953125f);
-  EXPECT_EQ(HalfToFloat(0x7bff), 65504.0f);
-  EXPECT_EQ(HalfToFloat(0x0001), 5.9604644775390625e-08f);
-  EXPECT_EQ(HalfToFloat(0x83ff), -6.0975551605224609375e-05f);
-  EXPECT_EQ(HalfToFloat(0x7c00), std::numeric_limits<float>::infinity());
-  EXPECT_TRUE(std::isnan(HalfToFloat(0x7e00)));
-}
-
 TEST(Dequantise, PlainTypes) {
   EXPECT_THAT(FirstRow(TensorType::kF32, RawAll<float>({1.5f, -3}), 2), ElementsAre(1.5f, -3.0f));
   EXPECT_THAT(FirstRow(TensorType::kF16, RawAll<uint16_t>({kHalf, kMinusTwo}), 2),

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/env.h"
 #include "base/file.h"
+#include "base/half.h"
 #include "base/json.h"
 #include "base/one_line.h"
 #include "base/progress.h"
@@ -146,6 +147,19 @@ TEST(Bf16, RoundsToNearestEven) {
   EXPECT_EQ(FloatToBf16(-65536.0f), 0xc780);
   EXPECT_TRUE(std::isnan(Bf16ToFloat(FloatToBf16(std::nanf("")))));
   EXPECT_EQ(FloatToBf16(std::numeric_limits<float>::infinity()), 0x7f80);
+}
+
+TEST(Half, BecomesTheFloatOfTheSameValue) {
+  EXPECT_EQ(HalfToFloat(0x0000), 0.0f);
+  EXPECT_TRUE(std::signbit(HalfToFloat(0x8000)));
+  EXPECT_EQ(HalfToFloat(0x3c00), 1.0f);
+  EXPECT_EQ(HalfToFloat(0xc000), -2.0f);
+  EXPECT_EQ(HalfToFloat(0x3555), 0.333251953125f);
+  EXPECT_EQ(HalfToFloat(0x7bff), 65504.0f);
+  EXPECT_EQ(HalfToFloat(0x0001), 5.9604644775390625e-08f);
+  EXPECT_EQ(HalfToFloat(0x83ff), -6.0975551605224609375e-05f);
+  EXPECT_EQ(HalfToFloat(0x7c00), std::numeric_limits<float>::infinity());
+  EXPECT_TRUE(std::isnan(HalfToFloat(0x7e00)));
 }
 
 TEST(Progress, IsSharedThroughTheFile) {

@@ -5,6 +5,7 @@
 
 #include "base/bf16.h"
 #include "base/file.h"
+#include "base/half.h"
 #include "bundle/bundle.h"
 #include "bundle/npy.h"
 
@@ -12,18 +13,6 @@ namespace axollama::bundle {
 namespace {
 
 static_assert(std::endian::native == std::endian::little, "tables are read as they lie");
-
-float HalfToFloat(uint16_t half) {
-  const uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16;
-  const uint32_t exponent = (half >> 10) & 31u;
-  const uint32_t mantissa = half & 0x3ffu;
-  if (exponent == 0) {  // zero and subnormals: mantissa * 2^-24
-    const float value = static_cast<float>(mantissa) * 0x1p-24f;
-    return sign ? -value : value;
-  }
-  const uint32_t rebased = exponent == 31 ? 255u : exponent + 112u;
-  return std::bit_cast<float>(sign | rebased << 23 | mantissa << 13);
-}
 
 class MappedTable final : public EmbeddingTable {
  public:
