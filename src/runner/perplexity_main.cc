@@ -1,6 +1,8 @@
 #include "runner/perplexity_main.h"
 
 #include <fmt/core.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <boost/json/object.hpp>
 #include <cstdio>
@@ -45,6 +47,14 @@ struct CloseFile {
   void operator()(std::FILE* file) const { std::fclose(file); }
 };
 
+// What is no regular file (a pipe) has nothing to lose.
+Status Empty(std::FILE* file, const std::string& name) {
+  struct stat facts;
+  const int fd = fileno(file);
+  if (fstat(fd, &facts) == 0 && (!S_ISREG(facts.st_mode) || ftruncate(fd, 0) == 0)) return {};
+  return Fail(ErrorKind::kIo, "cannot write " + name);
+}
+
 Result<json::Object> Measure(const Arguments& arguments, device::Backend backend) {
   AX_ASSIGN_OR_RETURN(
       const bundle::ModelRef model,
@@ -52,7 +62,8 @@ Result<json::Object> Measure(const Arguments& arguments, device::Backend backend
   AX_ASSIGN_OR_RETURN(const std::string text, ReadFile(arguments.file));
   std::unique_ptr<std::FILE, CloseFile> dump;
   if (!arguments.dump.empty()) {
-    dump.reset(std::fopen(arguments.dump.c_str(), "we"));
+    // An older file keeps its lines until there are new ones.
+    dump.reset(std::fopen(arguments.dump.c_str(), "ae"));
     if (dump == nullptr) return Fail(ErrorKind::kIo, "cannot write " + arguments.dump);
   }
 
@@ -65,6 +76,7 @@ Result<json::Object> Measure(const Arguments& arguments, device::Backend backend
   AX_ASSIGN_OR_RETURN(
       const std::vector<int32_t> tokens,
       loaded.info->tokenizer->Encode(text, {.add_special = true, .parse_special = false}));
+  if (dump != nullptr) AX_RETURN_IF_ERROR(Empty(dump.get(), arguments.dump));
   const uint32_t window =
       arguments.window == 0 ? loaded.info->limits.context_tokens : arguments.window;
   AX_ASSIGN_OR_RETURN(const Score score,

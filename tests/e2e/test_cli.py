@@ -147,6 +147,24 @@ class Cli(unittest.TestCase):
             self.assertIn(command, out)
         self.assertEqual(run("--version", env=self.env)[0], 0)
 
+    def test_a_dump_is_kept_until_there_are_new_lines(self):
+        folder, dump = os.path.join(self.folder, "model"), os.path.join(self.folder, "dump")
+        os.mkdir(folder)
+        with open(dump, "w") as file:
+            file.write("old lines\n" * 100)
+        words = ("perplexity", "--window", "8", "--dump", dump)
+        self.assert_fails(run(*words, folder, __file__, env=self.env), 1, "not a model folder")
+        with open(dump) as file:
+            self.assertEqual(file.read(), "old lines\n" * 100)
+        text = os.path.join(self.folder, "text")
+        with open(text, "w") as file:
+            file.write("The quick brown fox.")
+        code, _, errors = run(*words, MODEL, text, env=self.env)
+        self.assertEqual(code, 0, errors)
+        with open(dump) as file:
+            lines = [json.loads(line) for line in file]
+        self.assertGreater(len(lines), 3)
+
     def test_closed_and_full_standard_streams(self):
         for command in ("list", "run nope x", "show", "runner --nonsense", "warden --nonsense",
                         "bench nope", "perplexity nope x", "serve --listen x", "nonsense", ""):
