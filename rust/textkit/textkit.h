@@ -37,8 +37,8 @@ void textkit_ids_free(textkit_ids* ids);
 
 typedef struct textkit_tokenizer textkit_tokenizer;
 
-// From the text of a tokenizer.json.
-int32_t textkit_tokenizer_new(const uint8_t* json, size_t size, textkit_tokenizer** out,
+// From the content of a tokenizer.json, or of AXERA's text form of one ("430 ...").
+int32_t textkit_tokenizer_new(const uint8_t* file, size_t size, textkit_tokenizer** out,
                               textkit_bytes* error);
 void textkit_tokenizer_free(textkit_tokenizer* tokenizer);
 int32_t textkit_tokenizer_encode(const textkit_tokenizer* tokenizer, const uint8_t* text,

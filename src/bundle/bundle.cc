@@ -209,11 +209,16 @@ Result<Bundle> Open(const fs::path& folder) {
   AX_ASSIGN_OR_RETURN(const auto hidden, ReadModelFiles(settings, &bundle));
   AX_RETURN_IF_ERROR(OpenTable(files.embedding, hidden, settings, &bundle));
 
-  AX_ASSIGN_OR_RETURN(const TokenizerFacts tokenizer, ReadTokenizerFacts(bundle.folder));
+  AX_ASSIGN_OR_RETURN(const TokenizerFacts tokenizer,
+                      ReadTokenizerFacts(bundle.folder, settings.tokenizer_name));
   bundle.tokenizer = tokenizer.file;
   bundle.chat_template = tokenizer.chat_template;
   bundle.bos_token = tokenizer.bos_token;
   bundle.eos_token = tokenizer.eos_token;
+  for (const int32_t id : tokenizer.end_ids) {
+    auto& ids = bundle.eos_ids;
+    if (std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(id);
+  }
   for (const auto& [text, id] : tokenizer.added_tokens) {
     if (bundle.bos_token.empty() && settings.bos_id == id) bundle.bos_token = text;
     if (bundle.eos_token.empty() && !bundle.eos_ids.empty() && bundle.eos_ids.front() == id) {

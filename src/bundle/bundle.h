@@ -50,7 +50,7 @@ struct Bundle {
   std::filesystem::path post;                 // kLayers
   std::filesystem::path decode, prefill;      // kSplit; the same file in kSingle
   std::shared_ptr<const EmbeddingTable> embedding;
-  std::filesystem::path tokenizer;         // tokenizer.json
+  std::filesystem::path tokenizer;         // tokenizer.json, or AXERA's text form
   std::string chat_template;               // Jinja source; empty: the bundle has none
   std::string bos_token, eos_token;        // text; empty: none
   std::vector<int32_t> eos_ids;            // every token that ends an answer

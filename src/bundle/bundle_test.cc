@@ -187,8 +187,48 @@ TEST_F(BundleTest, RefusesAMissingEmbedding) {
 TEST_F(BundleTest, RefusesAMissingTokenizer) {
   Remove("tokenizer.json");
   EXPECT_THAT(Refusal(), HasSubstr("has no tokenizer"));
-  folder_.Write("qwen3_tokenizer.txt", "430 3\n1 0 0\n");
-  EXPECT_THAT(Refusal(), HasSubstr("text format, which is not supported yet"));
+  folder_.Write("notes.txt", "4300 things to do");
+  EXPECT_THAT(Refusal(), HasSubstr("has no tokenizer"));
+}
+
+// Two special tokens (ids 1 and 3), one stop token.
+constexpr char kVendorTokenizer[] =
+    "430 3\n2 1 0\n1 3 3 \n5 1\na\n<|im_start|>\nb\n<|im_end|>\nab\na b\n";
+
+TEST_F(BundleTest, ReadsATokenizerInTheVendorsForm) {
+  Remove("tokenizer.json");
+  folder_.Write("qwen3_tokenizer.txt", kVendorTokenizer);
+  auto bundle = Open(folder_.path());
+  ASSERT_TRUE(bundle) << bundle.error().message;
+  EXPECT_EQ(bundle->tokenizer, folder_.path() / "qwen3_tokenizer.txt");
+  EXPECT_THAT(bundle->eos_ids, ElementsAre(3));
+  EXPECT_EQ(bundle->eos_token, "<|im_end|>");
+  EXPECT_THAT(bundle->chat_template, HasSubstr("<|im_start|>"));
+  EXPECT_THAT(bundle->notes, Contains(HasSubstr("in AXERA's text form")));
+  EXPECT_THAT(bundle->notes, Contains(HasSubstr("the built-in ChatML is used")));
+
+  // The one that config.json names goes first, whatever it is called and wherever it lay.
+  folder_.Write("tokenizer/words",
+                "430 0\n1 1 0\n1 2 \n3\nYQ== -1 1\nPHN0YXJ0X29mX3R1cm4+ 0 3\nYg== -2 1\n");
+  folder_.Write("config.json", R"({"url_tokenizer_model":"/root/of/another/words"})");
+  bundle = Open(folder_.path());
+  ASSERT_TRUE(bundle) << bundle.error().message;
+  EXPECT_EQ(bundle->tokenizer, folder_.path() / "tokenizer" / "words");
+  EXPECT_THAT(bundle->eos_ids, ElementsAre(2));
+  EXPECT_THAT(bundle->chat_template, HasSubstr("<start_of_turn>"));
+
+  folder_.Write("tokenizer.json", kTokenizerJson);  // says more
+  EXPECT_EQ(Open(folder_.path())->tokenizer.filename(), "tokenizer.json");
+}
+
+TEST_F(BundleTest, RefusesAVendorTokenizerThatIsCut) {
+  Remove("tokenizer.json");
+  for (const char* text :
+       {"430 ", "430 3\n", "430 3\n1 0 0\n", "430 3\n1 0 0\n0\n", "430 3\n2 1 0\n1 3\n5 1\n",
+        "430 3\n1 0 0\n-1\n5 1\n", "430 3\n99999999 0 0\n1\n5 1\n", "430 3\n1 0 0\n1x\n5 1\n"}) {
+    folder_.Write("tokenizer.txt", text);
+    EXPECT_THAT(Refusal(), HasSubstr("tokenizer.txt is no tokenizer in AXERA's text form")) << text;
+  }
 }
 
 TEST_F(BundleTest, RefusesTwoModelsInOneFolder) {

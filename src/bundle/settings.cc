@@ -8,6 +8,8 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "bundle/axmodel_info.h"
+#include "bundle/builtin_templates.h"
+#include "bundle/vendor_tokenizer.h"
 
 namespace axollama::bundle {
 namespace {
@@ -84,6 +86,7 @@ Status ReadConfig(const json::Object& config, Settings* out) {
   AX_RETURN_IF_ERROR(ReadFileName(config, "template_filename_axmodel", &out->layer_template));
   AX_RETURN_IF_ERROR(ReadFileName(config, "filename_post_axmodel", &out->post_name));
   AX_RETURN_IF_ERROR(ReadFileName(config, "filename_tokens_embed", &out->embed_name));
+  AX_RETURN_IF_ERROR(ReadFileName(config, "url_tokenizer_model", &out->tokenizer_name));
   AX_ASSIGN_OR_RETURN(out->model_type, json::GetString(config, "model_type", ""));
   AX_ASSIGN_OR_RETURN(out->system_prompt, json::GetString(config, "system_prompt", ""));
   for (const char* key : {"eos_id", "eos_token_id"}) {
@@ -133,12 +136,16 @@ std::string TemplateText(const json::Object& config) {
   return "";
 }
 
-constexpr std::string_view kChatMl =
-    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + "
-    "message['content'] + '<|im_end|>' + '\\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
+Result<bool> IsVendorFile(const fs::path& path) {
+  std::error_code error;
+  if (!fs::is_regular_file(path, error)) return false;
+  AX_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
+  return IsVendorTokenizer(
+      {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()});
+}
 
-Status FindTokenizer(const fs::path& folder, TokenizerFacts* facts) {
+// A tokenizer.json says more than AXERA's text form, so it goes first.
+Status FindTokenizer(const fs::path& folder, const std::string& name, TokenizerFacts* facts) {
   std::error_code error;
   for (const fs::path& file :
        {folder / "tokenizer.json", folder / "tokenizer" / "tokenizer.json"}) {
@@ -146,23 +153,42 @@ Status FindTokenizer(const fs::path& folder, TokenizerFacts* facts) {
     facts->file = file;
     return CheckPlausibleFile(file);
   }
-  for (const auto& entry : fs::directory_iterator(folder, error)) {
-    if (entry.path().extension() != ".txt" || !entry.is_regular_file(error)) continue;
-    AX_ASSIGN_OR_RETURN(const MappedFile text, MappedFile::Open(entry.path()));
-    const auto bytes = text.bytes();
-    if (std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size())
-            .starts_with("430 ")) {
-      return Fail(
-          ErrorKind::kInvalid,
-          fmt::format("{} is a tokenizer in AXERA's text format, which is not supported "
-                      "yet: put the tokenizer.json of the model's Hugging Face page into {}",
-                      entry.path().string(), folder.string()));
+  std::vector<fs::path> places;
+  for (const fs::path& place : {folder, folder / "tokenizer"}) {
+    if (!name.empty()) places.push_back(place / name);
+  }
+  const size_t named = places.size();
+  for (const fs::path& place : {folder, folder / "tokenizer"}) {
+    for (const auto& entry : fs::directory_iterator(place, error)) {
+      if (entry.path().extension() == ".txt") places.push_back(entry.path());
     }
+  }
+  std::sort(places.begin() + static_cast<std::ptrdiff_t>(named), places.end());
+  for (const fs::path& file : places) {
+    AX_ASSIGN_OR_RETURN(const bool ours, IsVendorFile(file));
+    if (!ours) continue;
+    facts->file = file;
+    return {};
   }
   return Fail(ErrorKind::kInvalid,
               fmt::format("{} has no tokenizer: put the tokenizer.json of the model's Hugging Face "
                           "page into it",
                           folder.string()));
+}
+
+Status ReadSpecialTokens(TokenizerFacts* facts) {
+  if (facts->file.filename() != "tokenizer.json") {
+    AX_ASSIGN_OR_RETURN(VendorTokenizer vendor, ReadVendorTokenizer(facts->file));
+    facts->added_tokens = std::move(vendor.special);
+    facts->end_ids = std::move(vendor.stop_ids);
+    facts->notes.push_back(
+        fmt::format("the tokenizer is {}, in AXERA's text form", facts->file.filename().string()));
+    return {};
+  }
+  AX_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(facts->file));
+  facts->added_tokens =
+      ScanAddedTokens({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()});
+  return {};
 }
 
 }  // namespace
@@ -186,14 +212,10 @@ Result<Settings> ReadSettings(const fs::path& folder) {
   return settings;
 }
 
-Result<TokenizerFacts> ReadTokenizerFacts(const fs::path& folder) {
+Result<TokenizerFacts> ReadTokenizerFacts(const fs::path& folder, const std::string& preferred) {
   TokenizerFacts facts;
-  AX_RETURN_IF_ERROR(FindTokenizer(folder, &facts));
-  {
-    AX_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(facts.file));
-    facts.added_tokens =
-        ScanAddedTokens({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()});
-  }
+  AX_RETURN_IF_ERROR(FindTokenizer(folder, preferred, &facts));
+  AX_RETURN_IF_ERROR(ReadSpecialTokens(&facts));
   std::vector<fs::path> places = {folder};
   if (facts.file.parent_path() != folder) places.push_back(facts.file.parent_path());
   std::string config_template;
@@ -214,12 +236,12 @@ Result<TokenizerFacts> ReadTokenizerFacts(const fs::path& folder) {
   }
   if (facts.chat_template.empty()) facts.chat_template = std::move(config_template);
   if (facts.chat_template.empty()) {
-    if (facts.added_tokens.contains("<|im_start|>")) {
-      facts.chat_template = kChatMl;
-      facts.notes.push_back("no chat template: the built-in ChatML is used");
-    } else {
-      facts.notes.push_back("no chat template: chat needs a chat_template.jinja in the folder");
-    }
+    const BuiltinTemplate builtin = FindBuiltinTemplate(facts.added_tokens);
+    facts.chat_template = builtin.source;
+    facts.notes.push_back(
+        builtin.source.empty()
+            ? "no chat template: chat needs a chat_template.jinja in the folder"
+            : fmt::format("no chat template: the built-in {} is used", builtin.family));
   }
   return facts;
 }

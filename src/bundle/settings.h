@@ -28,6 +28,7 @@ struct Settings {
   std::string layer_template;              // template_filename_axmodel, file name only
   std::string post_name;                   // filename_post_axmodel, file name only
   std::string embed_name;                  // filename_tokens_embed, file name only
+  std::string tokenizer_name;              // url_tokenizer_model, file name only
   std::string weights;                     // axollama.weights
   std::string system_prompt;
   std::optional<int32_t> bos_id;
@@ -39,15 +40,17 @@ struct Settings {
 Result<Settings> ReadSettings(const std::filesystem::path& folder);
 
 struct TokenizerFacts {
-  std::filesystem::path file;  // tokenizer.json
+  std::filesystem::path file;  // tokenizer.json, or AXERA's text form
   std::string bos_token, eos_token;
   std::string chat_template;
   std::map<std::string, int32_t, std::less<>> added_tokens;
+  std::vector<int32_t> end_ids;  // of AXERA's text form
   std::vector<std::string> notes;
 };
 
-// kInvalid when the folder has no tokenizer.json.
-Result<TokenizerFacts> ReadTokenizerFacts(const std::filesystem::path& folder);
+// `preferred` is Settings::tokenizer_name. kInvalid when the folder has no tokenizer.
+Result<TokenizerFacts> ReadTokenizerFacts(const std::filesystem::path& folder,
+                                          const std::string& preferred);
 
 // The "added_tokens" array of a tokenizer.json, found by scanning, since a whole parse of such a
 // file costs tens of MB. Empty if there is none.

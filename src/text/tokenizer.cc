@@ -82,24 +82,24 @@ class KitTokenizer final : public Tokenizer {
 
 }  // namespace
 
-Result<std::unique_ptr<Tokenizer>> Tokenizer::Load(const std::filesystem::path& tokenizer_json) {
-  AX_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(tokenizer_json));
-  const std::string_view json(reinterpret_cast<const char*>(file.bytes().data()),
-                              file.bytes().size());
+Result<std::unique_ptr<Tokenizer>> Tokenizer::Load(const std::filesystem::path& path) {
+  AX_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
+  const std::string_view content(reinterpret_cast<const char*>(file.bytes().data()),
+                                 file.bytes().size());
   const auto refuse = [&](std::string_view why) {
-    return Fail(ErrorKind::kInvalid, fmt::format("{}: {}", tokenizer_json.string(), why));
+    return Fail(ErrorKind::kInvalid, fmt::format("{}: {}", path.string(), why));
   };
-  if (json.empty()) return refuse("the file is empty; copy it again from where the model came");
-  if (json.size() > kMaxFileBytes) {
-    return refuse(fmt::format("{} bytes are too many for a tokenizer", json.size()));
+  if (content.empty()) return refuse("the file is empty; copy it again from where the model came");
+  if (content.size() > kMaxFileBytes) {
+    return refuse(fmt::format("{} bytes are too many for a tokenizer", content.size()));
   }
-  if (json.starts_with("version https://git-lfs")) {
+  if (content.starts_with("version https://git-lfs")) {
     return refuse("this is a Git LFS pointer, not the file; fetch it with `git lfs pull`");
   }
   textkit_tokenizer* tokenizer = nullptr;
   KitBytes error;
-  if (const Status status =
-          KitStatus(textkit_tokenizer_new(KitData(json), json.size(), &tokenizer, &error), error);
+  if (const Status status = KitStatus(
+          textkit_tokenizer_new(KitData(content), content.size(), &tokenizer, &error), error);
       !status) {
     return refuse(status.error().message);
   }

@@ -23,7 +23,8 @@ struct EncodeOptions {
 
 class Tokenizer {
  public:
-  static Result<std::unique_ptr<Tokenizer>> Load(const std::filesystem::path& tokenizer_json);
+  // From a tokenizer.json, or a file in AXERA's text form of one.
+  static Result<std::unique_ptr<Tokenizer>> Load(const std::filesystem::path& path);
   virtual ~Tokenizer() = default;
 
   virtual Result<std::vector<int32_t>> Encode(std::string_view text,

@@ -151,6 +151,80 @@ TEST_F(TokenizerTest, MetaspaceAndByteFallback) {
   EXPECT_EQ(*t->Decode(std::vector<int32_t>{6, 6, 2, 3}, false), "a aé");
 }
 
+// AXERA's text form. Type 0: pieces as base64, with score and kind; token 1 begins every text. The
+// same vocabulary as kMetaspace.
+constexpr std::string_view kPieces =
+    "430 0\n1 1 1\n1 1 1 \n7\n"
+    "PHVuaz4= 0 2\nPHM+ 0 3\nPDB4QzM+ 0 6\nPDB4QTk+ 0 6\nIA== -2.5 1\nYQ== -2 1\nIGE= -1 1\n";
+
+TEST_F(TokenizerTest, VendorPieces) {
+  const auto t = MustLoad(kPieces), same = MustLoad(kMetaspace);
+  const EncodeOptions plain{.add_special = false, .parse_special = true};
+  for (const char* text : {"a aé", "", "  a<s>a", "aa a", "é<s"}) {
+    EXPECT_EQ(*t->Encode(text, plain), *same->Encode(text, plain)) << text;
+  }
+  EXPECT_THAT(*t->Encode("a", {}), ElementsAre(1, 6));
+  EXPECT_TRUE(t->IsSpecial(1));
+  EXPECT_EQ(*t->Decode(std::vector<int32_t>{1, 6, 6, 2, 3}, false), "a aé");
+  // The count may be one too many.
+  std::string text(kPieces);
+  EXPECT_EQ(MustLoad(text.replace(text.find("\n7\n"), 3, "\n8\n"))->vocab_size(), 7u);
+}
+
+// Without <s> no space is put before the text.
+TEST_F(TokenizerTest, VendorPiecesAsGemmas) {
+  const auto t = MustLoad(
+      "430 0\n3 1 1\n0 1 2 0 0 \n5\nPGJvcz4= 0 3\nCgo= 0 1\nPHVuaz4= 0 2\nYQ== -2 1\n"
+      "IGE= -1 1\n");
+  EXPECT_THAT(*t->Encode("a\n\na", {}), ElementsAre(0, 3, 1, 3));
+  EXPECT_EQ(*t->Decode(std::vector<int32_t>{0, 3, 1, 4}, false), "a\n\n a");
+}
+
+// Type 2: base64, WordPiece; "un" and "##aff" are words of BERT's, all in lower case.
+TEST_F(TokenizerTest, VendorWordPieces) {
+  const std::string text = "430 2\n1 0 0\n0 \n5\nW1VOS10=\ndW4=\nIyNhZmY=\nYQ==\nLA==\n";
+  const auto t = MustLoad(text);
+  EXPECT_THAT(*t->Encode("Unaff a, x", {}), ElementsAre(1, 2, 3, 4, 0));
+  EXPECT_EQ(*t->Decode(std::vector<int32_t>{1, 2, 3, 4}, false), "unaff a ,");
+  EXPECT_THAT(MustFail("430 2\n0 0 0\n\n1\nYQ==\n").message, HasSubstr("without the token [UNK]"));
+}
+
+// Type 1: bytes by rank. "bc" has the lower id, so it goes before "ab"; id 6 is none of joins.
+TEST_F(TokenizerTest, VendorRanks) {
+  const auto t = MustLoad(
+      "430 1\n3 1 0\n7 8 9 7 \n10\nYQ==\nYg==\nYw==\nIA==\nYmM=\nYWI=\neHl6\n"
+      "PHxlbmR8Pg==\nPHRvb2w+\nPC90b29sPg==\n");
+  EXPECT_THAT(*t->Encode("abc ab<|end|>", {}), ElementsAre(0, 4, 3, 5, 7));
+  EXPECT_TRUE(t->IsSpecial(7));
+  EXPECT_FALSE(t->IsSpecial(8));  // <tool> and </tool> are to be read
+  EXPECT_EQ(*t->Decode(std::vector<int32_t>{8, 5, 9, 7}, false), "<tool>ab</tool>");
+}
+
+TEST_F(TokenizerTest, VendorFilesThatCannotBeAreRefused) {
+  EXPECT_THAT(MustFail("430 4\n0 0 0\n\n1\nYQ==\n").message, HasSubstr("type 4 is not known"));
+  EXPECT_THAT(MustFail("430 x\n").message, HasSubstr("line 1 does not hold the kind"));
+  EXPECT_THAT(MustFail("430 3\n").message, HasSubstr("ends after line 1"));
+  EXPECT_THAT(MustFail("430 3\n1 0 0\n\n").message, HasSubstr("line 3 does not hold the ids"));
+  EXPECT_THAT(MustFail("430 3\n4294967295 4294967295 0\n\n").message, HasSubstr("too many ids"));
+  EXPECT_THAT(MustFail("430 1\n0 0 0\n\n99999999\nYQ==\n").message,
+              HasSubstr("99999999 tokens are no vocabulary"));
+  EXPECT_THAT(MustFail("430 1\n0 0 0\n\n2\nYQ==\n").message, HasSubstr("ends after line 5"));
+  EXPECT_THAT(MustFail("430 1\n0 0 0\n\n1\n*\n").message, HasSubstr("line 5 does not hold base64"));
+  EXPECT_THAT(MustFail("430 0\n0 0 0\n\n1\nYQ== nan 1\n").message, HasSubstr("line 5"));
+  EXPECT_THAT(MustFail("430 0\n0 0 1\n7\n1\nYQ== 0 1\n").message, HasSubstr("prefix token 7"));
+  EXPECT_THAT(MustFail("430 1\n0 0 0\n\n1\n4paB\n").message, HasSubstr("SentencePiece's pieces"));
+  EXPECT_THAT(MustFail("430 3\n0 0 0\n\n1 0\na\n").message, HasSubstr("no byte-level BPE"));
+  EXPECT_THAT(MustFail("430 3\n0 0 0\n\n2 1\na\nĠ\nab\n").message, HasSubstr("a merge"));
+  EXPECT_THAT(MustFail("430 3\n0 0 0\n\n2 0\nĠa.b\nĠ\n").message,
+              HasSubstr("fits none of the ways to split text"));
+  for (size_t size = 4; size < kPieces.size(); size += 3) {
+    const auto t = Tokenizer::Load(Write(kPieces.substr(0, size)));
+    if (!t) {
+      EXPECT_FALSE(t.error().message.empty());
+    }
+  }
+}
+
 TEST_F(TokenizerTest, RefusesRubbishWithOneLine) {
   EXPECT_THAT(MustFail("").message, HasSubstr("empty"));
   EXPECT_THAT(MustFail("version https://git-lfs.github.com/spec/v1\noid sha256:0").message,
@@ -190,7 +264,7 @@ TEST_F(TokenizerTest, DamagedFilesNeverCrash) {
   uint32_t random = 1;
   const auto next = [&random] { return random = random * 1664525u + 1013904223u; };
   for (int round = 0; round < 400; ++round) {
-    std::string text(round % 2 ? kByteLevel : kMetaspace);
+    std::string text(round % 3 == 0 ? kPieces : round % 3 == 1 ? kByteLevel : kMetaspace);
     for (uint32_t n = next() >> 30; n < 4; ++n) {
       text[(next() >> 8) % text.size()] = "0129\"{}[],:aex-"[(next() >> 8) % 15];
     }

@@ -24,6 +24,7 @@ import time
 import unittest
 
 import random_models
+import vendor_form
 
 BUILD = pathlib.Path(os.environ["AXOLLAMA_BUILD"])
 HERE = pathlib.Path(__file__).resolve().parent
@@ -128,6 +129,16 @@ class RandomModels(unittest.TestCase):
                              "--window", random_models.WINDOW, "--dump", dump)
             self.assertTrue(filecmp.cmp(dump, self.folder / "dump", shallow=False), layout)
 
+    def check_vendor_tokenizer(self, name):
+        """With AXERA's text form instead of its tokenizer.json the bundle says the same."""
+        bundle = self.folder / "bf16"
+        first = (self.folder / "dump").read_bytes()
+        (bundle / "tokenizer.json").unlink()
+        (bundle / "words.txt").write_text(vendor_form.text_of(name), encoding="utf-8")
+        self.run_program(BUILD / "axollama", "perplexity", bundle, self.folder / "text",
+                         "--window", random_models.WINDOW, "--dump", self.folder / "dump")
+        self.assertEqual((self.folder / "dump").read_bytes(), first)
+
     def check(self, name, prefix):
         reference = self.references[name]
         dump = self.dump_of(name)
@@ -158,6 +169,8 @@ class RandomModels(unittest.TestCase):
                 "temperature": 0, "repeat_penalty": 1.0, "ignore_eos": True})
         self.assertEqual(status, 200, answer)
         self.assertEqual(answer["tokens"], reference["answer"])
+        if name in ("llama", "gemma3"):  # one of each kind of tokenizer
+            self.check_vendor_tokenizer(name)
 
     def test_llama(self):
         self.check("llama", "llama")

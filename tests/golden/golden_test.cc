@@ -14,6 +14,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "tests/golden/vendor_form.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 
@@ -69,16 +70,30 @@ TEST(GoldenMemory, TheTokenizerIsSmall) {
   EXPECT_LT(taken, 40 * 1024);
 }
 
-class GoldenTokens : public testing::Test {
+// The model's tokenizer.json itself, or what AXERA's text form keeps of it (type 1 or 3).
+class GoldenTokens : public testing::TestWithParam<int> {
  protected:
   void SetUp() override {
-    auto tokenizer = Tokenizer::Load(Bundle() / "tokenizer.json");
+    std::filesystem::path path = Bundle() / "tokenizer.json";
+    if (GetParam() != 0) {
+      const auto json = json::ParseObject(Read(path), "tokenizer.json");
+      ASSERT_TRUE(json) << json.error().message;
+      std::string name = (std::filesystem::temp_directory_path() / "goldenXXXXXX").string();
+      folder_ = mkdtemp(name.data());
+      path = folder_ / "tokenizer.txt";
+      std::ofstream(path, std::ios::binary) << VendorForm(*json, GetParam());
+    }
+    auto tokenizer = Tokenizer::Load(path);
     ASSERT_TRUE(tokenizer) << tokenizer.error().message;
     tokenizer_ = std::move(*tokenizer);
     for (uint32_t id = 0; id < tokenizer_->vocab_size(); ++id) {
       const auto bytes = tokenizer_->TokenBytes(static_cast<int32_t>(id), true);
       if (bytes && bytes->size() == 1) bytes_[uint8_t(bytes->front())] = true;
     }
+  }
+
+  void TearDown() override {
+    if (!folder_.empty()) std::filesystem::remove_all(folder_);
   }
 
   void Check(std::string_view text, const json::Value& expected, const std::string& where) {
@@ -98,11 +113,12 @@ class GoldenTokens : public testing::Test {
     }
   }
 
+  std::filesystem::path folder_;
   std::unique_ptr<Tokenizer> tokenizer_;
   std::array<bool, 256> bytes_{};  // which single bytes are tokens
 };
 
-TEST_F(GoldenTokens, EveryLineAsLlamaCpp) {
+TEST_P(GoldenTokens, EveryLineAsLlamaCpp) {
   const json::Value expected = ReadJson("tokens_smollm2.json");
   const std::string text = Read(Golden("lines.txt"));
   const json::Array& lines = expected.at("lines").as_array();
@@ -118,11 +134,11 @@ TEST_F(GoldenTokens, EveryLineAsLlamaCpp) {
   EXPECT_EQ(begin, text.size());
 }
 
-TEST_F(GoldenTokens, TheWholeFileAsLlamaCpp) {
+TEST_P(GoldenTokens, TheWholeFileAsLlamaCpp) {
   Check(Read(Golden("lines.txt")), ReadJson("tokens_smollm2.json").at("whole"), "the whole file");
 }
 
-TEST_F(GoldenTokens, SpecialTokens) {
+TEST_P(GoldenTokens, SpecialTokens) {
   EXPECT_EQ(tokenizer_->vocab_size(), 49152u);
   EXPECT_EQ(tokenizer_->TokenToId("<|im_end|>"), 2);
   EXPECT_TRUE(tokenizer_->IsSpecial(2));
@@ -130,6 +146,8 @@ TEST_F(GoldenTokens, SpecialTokens) {
   EXPECT_EQ(*tokenizer_->TokenBytes(2, false), "");
   EXPECT_FALSE(tokenizer_->IsSpecial(100));
 }
+
+INSTANTIATE_TEST_SUITE_P(Forms, GoldenTokens, testing::Values(0, 1, 3));
 
 TEST(GoldenPrompts, EveryConversationAsTransformers) {
   // The contexts go in as they stand in the file: 2.0 must not become 2 on the way.

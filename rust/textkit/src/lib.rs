@@ -1,10 +1,14 @@
 //! The C ABI declared in textkit.h. This file holds all `unsafe` code of the crate: it turns
 //! pointers into slices, catches panics and hands buffers over; the work is in the modules.
 
+mod hf_form;
 mod pyjson;
 mod pymethods;
+mod splitter;
 mod template;
 mod tokenizer;
+mod vendor;
+mod vendor_lines;
 
 use std::cell::RefCell;
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -114,13 +118,13 @@ pub unsafe extern "C" fn textkit_ids_free(ids: *mut Buffer<u32>) {
 /// # Safety
 #[no_mangle]
 pub unsafe extern "C" fn textkit_tokenizer_new(
-    json: *const u8,
+    file: *const u8,
     size: usize,
     out: *mut *mut tokenizer::Tokenizer,
     error: *mut Buffer<u8>,
 ) -> i32 {
     guarded(error, || {
-        let loaded = tokenizer::Tokenizer::from_json(slice(json, size))?;
+        let loaded = tokenizer::Tokenizer::from_file(slice(file, size))?;
         *out = Box::into_raw(Box::new(loaded));
         Ok(())
     })

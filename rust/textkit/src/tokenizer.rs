@@ -5,9 +5,11 @@ use tokenizers::{
     AddedVocabulary, Model, OffsetType, PaddingParams, PreTokenizer, TruncationParams,
 };
 
+use crate::vendor;
+
 /// The largest vocabularies in use have about 2^18 tokens; an id far above is a broken file, and
 /// tables are sized by the highest id.
-const MAX_ID: u32 = (1 << 22) - 1;
+pub const MAX_ID: u32 = (1 << 22) - 1;
 
 pub const TOKEN_EXISTS: u8 = 1;
 pub const TOKEN_SPECIAL: u8 = 2;
@@ -27,9 +29,15 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    pub fn from_json(json: &[u8]) -> Result<Self, String> {
-        let mut inner =
-            tokenizers::Tokenizer::from_bytes(json).map_err(|e| format!("not a tokenizer: {e}"))?;
+    /// From a tokenizer.json, or AXERA's text form.
+    pub fn from_file(file: &[u8]) -> Result<Self, String> {
+        let from_vendor = if vendor::is_vendor(file) {
+            Some(vendor::to_json(file)?)
+        } else {
+            None
+        };
+        let mut inner = tokenizers::Tokenizer::from_bytes(from_vendor.as_deref().unwrap_or(file))
+            .map_err(|e| format!("not a tokenizer: {e}"))?;
         // Published files carry these from training; here they would cut or pad prompts silently.
         inner
             .with_truncation(None::<TruncationParams>)
@@ -128,6 +136,7 @@ struct Rules {
     byte_fallback: bool,
     replace: Vec<(String, String)>,
     strip_leading_space: bool,
+    word_prefix: Option<String>, // of the parts of a word behind its first
 }
 
 impl Rules {
@@ -141,6 +150,10 @@ impl Rules {
                 for part in decoder["decoders"].as_array().into_iter().flatten() {
                     self.add(part)?;
                 }
+            }
+            "WordPiece" if decoder["cleanup"].as_bool() == Some(false) => {
+                self.word_prefix = Some(text("prefix"));
+                self.strip_leading_space = true;
             }
             "Metaspace" => {
                 self.replace.push((text("replacement"), " ".into()));
@@ -189,6 +202,13 @@ impl Rules {
             }
             return;
         }
+        if let Some(prefix) = &self.word_prefix {
+            match token.strip_prefix(prefix.as_str()) {
+                Some(part) => out.extend_from_slice(part.as_bytes()),
+                None => out.extend_from_slice(format!(" {token}").as_bytes()),
+            }
+            return;
+        }
         if self
             .replace
             .iter()
@@ -216,18 +236,25 @@ fn fallback_byte(token: &str) -> Option<u8> {
     u8::from_str_radix(hex, 16).ok()
 }
 
-/// GPT-2's printable alphabet, by code point: printable Latin-1 stands for itself, the 68 other
-/// bytes follow from U+0100 in ascending order.
+/// GPT-2's letter for each byte: printable Latin-1 stands for itself, the 68 other bytes follow
+/// from U+0100 in ascending order.
+pub fn byte_letters() -> Vec<char> {
+    let mut next = 0x100;
+    let letter = |byte: u8| {
+        if matches!(byte, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF) {
+            return char::from(byte);
+        }
+        next += 1;
+        char::from_u32(next - 1).unwrap_or_default()
+    };
+    (0..=255).map(letter).collect()
+}
+
+/// The byte of each letter, by code point.
 fn byte_level_inverse() -> Vec<Option<u8>> {
     let mut map = vec![None; 0x100 + 68];
-    let mut next = 0x100;
-    for byte in 0..=255u8 {
-        if matches!(byte, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF) {
-            map[byte as usize] = Some(byte);
-        } else {
-            map[next] = Some(byte);
-            next += 1;
-        }
+    for (byte, letter) in (0..=255).zip(byte_letters()) {
+        map[letter as usize] = Some(byte);
     }
     map
 }
