@@ -51,6 +51,7 @@ class BooksTest : public testing::Test {
     return pid;
   }
   static void Kill(pid_t pid) {
+    ASSERT_GT(pid, 0);  // kill would take -1 for everybody
     kill(pid, SIGKILL);
     int status = 0;
     EXPECT_EQ(waitpid(pid, &status, 0), pid);

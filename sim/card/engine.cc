@@ -203,40 +203,44 @@ axclError Engine::Execute(Session& session, Turn& turn, uint64_t model_id, uint6
     if (!session.engine_ready) return AXCL_ERR_ENGINE_EXECUTE_FAIL;
   }
   if (group >= loaded->groups->size()) return AXCL_ERR_ENGINE_ILLEGAL_PARAM;
-  const container::Group& shapes = (*loaded->groups)[group];
 
+  Books::NpuTurn npu(*session.books);
+  turn.WaitForNpu(npu.free_at_ns());
+  const int64_t begin_ns = axollama::MonotonicNs();
+  axclError code = DisturbExecute(session);
+  if (code == AXCL_SUCC) code = Compute(session, *loaded, group, io);
+  if (code == AXCL_SUCC) {
+    const double factor = SlowFactor(session);
+    if (turn.costs().timed) {
+      const int64_t end_ns = turn.EndAfter(
+          static_cast<int64_t>(static_cast<double>(loaded->execute_ns[group]) * factor));
+      npu.SetSpan(turn.start_ns(), end_ns);
+    } else if (factor > 1) {
+      Linger(session, begin_ns, factor);
+    }
+  }
+  // A card that was rebooted in between computed nothing.
+  return session.IsUsable() ? code : AXCL_ERR_ENGINE_EXECUTE_FAIL;
+}
+
+axclError Engine::Compute(const Session& session, const LoadedModel& loaded, uint32_t group,
+                          const Io& io) {
   const std::lock_guard lock(mutex_);
   if (executor_ == nullptr) return AXCL_ERR_ENGINE_EXECUTE_FAIL;  // finalised meanwhile
+  const container::Group& shapes = (*loaded.groups)[group];
   axclError code = Resolve(session, shapes.inputs, io.inputs, &inputs_);
   if (code == AXCL_SUCC) code = Resolve(session, shapes.outputs, io.outputs, &outputs_);
   if (code == AXCL_SUCC) {
-    Books::NpuTurn npu(*session.books);
-    turn.WaitForNpu(npu.free_at_ns());
-    const int64_t begin_ns = axollama::MonotonicNs();
-    code = DisturbExecute(session);
-    if (code == AXCL_SUCC) {
-      const auto ran = loaded->model->Run(*executor_, group, inputs_, outputs_);
-      if (!ran) {
-        axollama::log::Error("axsim", "execute: {}", ran.error().message);
-        code = AXCL_ERR_ENGINE_EXECUTE_FAIL;
-      }
-    }
-    if (code == AXCL_SUCC) {
-      const double factor = SlowFactor(session);
-      if (turn.costs().timed) {
-        const int64_t end_ns = turn.EndAfter(
-            static_cast<int64_t>(static_cast<double>(loaded->execute_ns[group]) * factor));
-        npu.SetSpan(turn.start_ns(), end_ns);
-      } else if (factor > 1) {
-        Linger(session, begin_ns, factor);
-      }
+    const auto ran = loaded.model->Run(*executor_, group, inputs_, outputs_);
+    if (!ran) {
+      axollama::log::Error("axsim", "execute: {}", ran.error().message);
+      code = AXCL_ERR_ENGINE_EXECUTE_FAIL;
     }
   }
   ranges_.clear();
   inputs_.clear();
   outputs_.clear();
-  // A card that was rebooted in between computed nothing.
-  return session.IsUsable() ? code : AXCL_ERR_ENGINE_EXECUTE_FAIL;
+  return code;
 }
 
 }  // namespace axsim::card

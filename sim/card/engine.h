@@ -86,6 +86,10 @@ class Engine {
   bool EnsureExecutor();
   axclError Finish(Session& session, Turn& turn, std::shared_ptr<LoadedModel> loaded,
                    std::span<const std::byte> bytes, bool over_the_bus, uint64_t* model_id);
+  // The CPU's work for an execute. What hangs or lingers does so outside, so that it holds up the
+  // executes of its own card only.
+  axclError Compute(const Session& session, const LoadedModel& loaded, uint32_t group,
+                    const Io& io);
   // Resolves one side's bindings into `spans`, and their pages into `ranges_`.
   axclError Resolve(const Session& session, const std::vector<container::Tensor>& tensors,
                     const std::vector<Binding>& bindings, std::vector<std::span<std::byte>>* spans);

@@ -350,6 +350,20 @@ TEST_F(FaultTest, ALoadBesideAnExecuteWedgesSuchACard) {
   EXPECT_EQ(Execute(), AXCL_SUCC);
 }
 
+TEST_F(FaultTest, ACardThatHangsDoesNotHoldUpAnother) {
+  Prepare(R"({"cards":[{"id":1},{"id":2}]})");
+  void* stream = nullptr;
+  ASSERT_EQ(AX(axclrtCreateStream)(&stream), AXCL_SUCC);
+  Give(R"({"kind":"hang"})");
+  ASSERT_EQ(Queue(stream), AXCL_SUCC);
+  while (Board()->List()[0].fired == 0) std::this_thread::yield();
+  ASSERT_EQ(AX(axclrtSetDevice)(2), AXCL_SUCC);
+  ASSERT_EQ(AX(axclrtEngineInit)(AXCL_VNPU_DISABLE), AXCL_SUCC);
+  Bind();
+  EXPECT_EQ(Execute(), AXCL_SUCC);
+  EXPECT_TRUE(Computed());
+}
+
 TEST_F(FaultTest, CardsHaveFaultsAndMemoryOfTheirOwn) {
   Open(R"({"cards":[{"id":1,"cmm_mib":100,"faults":[{"kind":"out_of_memory","count":0}]},
                     {"id":2,"cmm_mib":200}]})");

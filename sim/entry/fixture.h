@@ -72,7 +72,7 @@ class Holder {
     started_ = ReadLine() == "ready";
   }
   ~Holder() {
-    if (pid_ > 0) Kill();
+    Kill();
     fclose(to_);
     fclose(from_);
   }
@@ -94,6 +94,7 @@ class Holder {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
   void Kill() {
+    if (pid_ <= 0) return;  // kill would take -1 for everybody
     kill(pid_, SIGKILL);
     Wait();
   }

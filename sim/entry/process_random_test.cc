@@ -33,13 +33,14 @@ class Process {
     const std::string steps = std::to_string(kSteps);
     const auto model = folder / "post.axmodel";
     pid_ = fork();
+    if (pid_ < 0) abort();
     if (pid_ != 0) return;
     execl(CARD_PLAYER, "card_player", AXCL_RT_LIBRARY, number.c_str(), steps.c_str(), path.c_str(),
           model.c_str(), end, nullptr);
     _exit(127);
   }
   ~Process() {
-    if (pid_ > 0) Kill();
+    Kill();
     munmap(journal_, sizeof(Journal));
   }
   Process(const Process&) = delete;
@@ -59,7 +60,9 @@ class Process {
     pid_ = -1;
     return WIFEXITED(status_) ? WEXITSTATUS(status_) : -1;
   }
+  // One that has ended already has no pid: kill would take -1 for everybody.
   void Kill() {
+    if (ended()) return;
     kill(pid_, SIGKILL);
     Wait();
   }

@@ -162,6 +162,7 @@ TEST_F(BoardTest, AProcessThatIsKilledWhileItGivesFaultsLeavesThePageUsable) {
     int ready[2];
     ASSERT_EQ(pipe(ready), 0);
     const pid_t pid = fork();
+    ASSERT_GE(pid, 0);
     if (pid == 0) {
       const auto own = Board::Open(folder_, 1, {});
       if (!own || write(ready[1], "x", 1) != 1) _exit(1);

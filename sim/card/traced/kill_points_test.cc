@@ -60,6 +60,7 @@ class KillPointsTest : public testing::Test {
   // instructions more; then kills it. False: it was done before.
   bool KillAt(uint64_t borders, uint64_t instructions) {
     const pid_t pid = fork();
+    if (pid < 0) abort();
     if (pid == 0) {
       const auto books = OpenBooks();
       const auto board = OpenBoard();

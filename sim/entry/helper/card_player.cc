@@ -37,8 +37,10 @@ constexpr uint64_t kPageBytes = 4096;
 constexpr size_t kMostBlockBytes = 50'000;
 constexpr size_t kMostBlocks = 8;
 
-// What calls return when the card was rebooted under them.
-constexpr axclError kLost[] = {kNoRoom, Code(0x8030070C), Code(0x8030040C), Code(0x80300381), -1};
+// What calls return when the card was rebooted under them; the last two where another thread has
+// set the device since, which ends the old contexts.
+constexpr axclError kLost[] = {kNoRoom, Code(0x8030070C), Code(0x8030040C), Code(0x80300381),
+                               -1,      kUnbound,         Code(0x80300283)};
 
 void* library = nullptr;
 
