@@ -31,15 +31,17 @@ Result<std::string> Text(const json::Object& message, size_t index, std::string_
 }
 
 Status RefuseTools(const json::Object& object, std::string_view key, std::string_view field,
-                   std::string_view model) {
+                   std::string_view model, Refusal* refusal) {
   const json::Value* tools = json::Find(object, key);
   if (tools == nullptr) return {};
   if (!tools->is_array()) return Bad(fmt::format("\"{}\" must be an array", field));
   if (tools->get_array().empty()) return {};
-  return Bad(fmt::format("{} does not support tools", FullModelName(model)));
+  refusal->Add(fmt::format("{} does not support tools", FullModelName(model)));
+  return {};
 }
 
-Result<Message> ParseMessage(const json::Value& value, size_t index, std::string_view model) {
+Result<Message> ParseMessage(const json::Value& value, size_t index, std::string_view model,
+                             Refusal* refusal) {
   if (!value.is_object()) return Bad(fmt::format("\"messages[{}]\" must be an object", index));
   const json::Object& object = value.get_object();
   Message message;
@@ -54,9 +56,10 @@ Result<Message> ParseMessage(const json::Value& value, size_t index, std::string
   AX_ASSIGN_OR_RETURN(message.thinking, Text(object, index, "thinking"));
   AX_ASSIGN_OR_RETURN(message.tool_name, Text(object, index, "tool_name"));
   AX_RETURN_IF_ERROR(Text(object, index, "tool_call_id"));
+  AX_RETURN_IF_ERROR(RefuseTools(object, "tool_calls",
+                                 fmt::format("messages[{}].tool_calls", index), model, refusal));
   AX_RETURN_IF_ERROR(
-      RefuseTools(object, "tool_calls", fmt::format("messages[{}].tool_calls", index), model));
-  AX_RETURN_IF_ERROR(RefuseImages(object, fmt::format("messages[{}].images", index), model));
+      RefuseImages(object, fmt::format("messages[{}].images", index), model, refusal));
   return message;
 }
 
@@ -77,17 +80,19 @@ Result<ChatRequest> ParseChat(std::string_view body) {
   AX_ASSIGN_OR_RETURN(request.keep_alive_ns, ParseKeepAlive(object));
   AX_ASSIGN_OR_RETURN(request.options, ParseOptions(object));
   if (request.model.empty()) return Bad("model is required");
+  Refusal refusal;
   const json::Value* messages = json::Find(object, "messages");
   if (messages != nullptr) {
     if (!messages->is_array()) return Bad("\"messages\" must be an array");
     for (const json::Value& value : messages->get_array()) {
       AX_ASSIGN_OR_RETURN(Message message,
-                          ParseMessage(value, request.messages.size(), request.model));
+                          ParseMessage(value, request.messages.size(), request.model, &refusal));
       request.messages.push_back(std::move(message));
     }
   }
-  AX_RETURN_IF_ERROR(RefuseTools(object, "tools", "tools", request.model));
-  AX_RETURN_IF_ERROR(RefuseUnsupported(object, request.model));
+  AX_RETURN_IF_ERROR(RefuseTools(object, "tools", "tools", request.model, &refusal));
+  AX_RETURN_IF_ERROR(RefuseUnsupported(object, request.model, &refusal));
+  request.refused = refusal.Take();
   return request;
 }
 

@@ -29,12 +29,14 @@ struct ChatRequest {
   bool stream = true;
   std::optional<int64_t> keep_alive_ns;
   Options options;
+  std::optional<Error>
+      refused;  // what it asks for and is not there: to be said if the model exists
 
   bool load_only() const { return messages.empty() && !unload(); }
   bool unload() const { return messages.empty() && keep_alive_ns == 0; }
 };
 
-// Refused for now, 400: non-empty tools, tool calls in messages, format, images, logprobs, think
+// `refused` for now, 400: non-empty tools, tool calls in messages, format, images, logprobs, think
 // other than false. `model is required` without one.
 Result<ChatRequest> ParseChat(std::string_view body);
 

@@ -48,16 +48,7 @@ TEST(Chat, BadRequestsAreNamed) {
       {R"("messages":[{"content":"a"}])", "\"messages[0].role\""},
       {R"("messages":[{"role":"user","content":"a","tool_calls":3}])", "messages[0].tool_calls"},
       {R"("messages":[{"role":"user","content":"a","images":"x"}])", "messages[0].images"},
-      {R"("messages":[{"role":"user","content":"a","images":["aGk="]}])",
-       "registry.ollama.ai/library/m:latest does not support vision"},
-      {R"("messages":[{"role":"assistant","tool_calls":[{}]}])",
-       "registry.ollama.ai/library/m:latest does not support tools"},
-      {R"("tools":[{"type":"function"}])",
-       "registry.ollama.ai/library/m:latest does not support tools"},
       {R"("tools":"x")", "\"tools\" must be an array"},
-      {R"("format":"json")", "\"format\" is not supported yet"},
-      {R"("think":"high")", "\"m\" does not support thinking"},
-      {R"("logprobs":true)", "\"logprobs\" is not supported yet"},
       {R"("stream":1)", "\"stream\""},
       {R"("options":{"stop":7})", "option \"stop\" must be of type array"},
   };
@@ -69,6 +60,31 @@ TEST(Chat, BadRequestsAreNamed) {
   }
   EXPECT_EQ(ParseChat("{}").error().message, "model is required");
   EXPECT_EQ(ParseChat("").error().message, "missing request body");
+}
+
+TEST(Chat, WhatIsNotThereYetIsRefused) {
+  const struct {
+    const char* fields;
+    const char* part;
+  } kCases[] = {
+      {R"("messages":[{"role":"user","content":"a","images":["aGk="]}])",
+       "registry.ollama.ai/library/m:latest does not support vision"},
+      {R"("messages":[{"role":"assistant","tool_calls":[{}]}])",
+       "registry.ollama.ai/library/m:latest does not support tools"},
+      {R"("tools":[{"type":"function"}])",
+       "registry.ollama.ai/library/m:latest does not support tools"},
+      {R"("format":"json")", "\"format\" is not supported yet"},
+      {R"("think":"high")", "\"m\" does not support thinking"},
+      {R"("logprobs":true)", "\"logprobs\" is not supported yet"},
+  };
+  for (const auto& c : kCases) {
+    const auto r = ParseChat(std::string("{\"model\":\"m\",") + c.fields + "}");
+    ASSERT_TRUE(r) << r.error().message;
+    ASSERT_TRUE(r->refused) << c.fields;
+    EXPECT_THAT(r->refused->message, HasSubstr(c.part));
+    EXPECT_EQ(r->refused->kind, ErrorKind::kInvalid);
+  }
+  EXPECT_FALSE(ParseChat(R"({"model":"m","messages":[{"role":"user","content":"a"}]})")->refused);
 }
 
 TEST(Chat, AnswersHaveOllamasFieldsInOllamasOrder) {

@@ -49,15 +49,17 @@ Result<GenerateRequest> ParseGenerate(std::string_view body) {
   AX_ASSIGN_OR_RETURN(request.raw, json::GetBool(object, "raw", false));
   AX_ASSIGN_OR_RETURN(request.keep_alive_ns, ParseKeepAlive(object));
   AX_ASSIGN_OR_RETURN(request.options, ParseOptions(object));
-  AX_RETURN_IF_ERROR(RefuseUnsupported(object, request.model));
+  Refusal refusal;
   const bool own_template = !text.empty() && text != kDefaultTemplate;
   if (request.raw && (own_template || !request.system.empty() || !request.context.empty())) {
-    return Bad("raw mode does not support template, system, or context");
+    refusal.Add("raw mode does not support template, system, or context");
   }
-  if (own_template) return Bad("\"template\" is not supported yet: leave it out");
+  AX_RETURN_IF_ERROR(RefuseUnsupported(object, request.model, &refusal));
+  if (own_template) refusal.Add("\"template\" is not supported yet: leave it out");
   if (!suffix.empty()) {
-    return Bad(fmt::format("{} does not support insert", FullModelName(request.model)));
+    refusal.Add(fmt::format("{} does not support insert", FullModelName(request.model)));
   }
+  request.refused = refusal.Take();
   return request;
 }
 

@@ -25,13 +25,16 @@ struct GenerateRequest {
   bool stream = true;
   std::optional<int64_t> keep_alive_ns;
   Options options;
+  std::optional<Error>
+      refused;  // what it asks for and is not there: to be said if the model exists
 
   bool load_only() const { return prompt.empty() && !unload(); }
   bool unload() const { return prompt.empty() && keep_alive_ns == 0; }
 };
 
-// Refused for now, 400: non-empty format, images, suffix, template (except Ollama's own default
-// "{{ .Prompt }}"), logprobs, think other than false. An empty body is `missing request body`.
+// `refused` for now, 400: non-empty format, images, suffix, template (except Ollama's own default
+// "{{ .Prompt }}"), logprobs, think other than false; raw with any of system, template and context,
+// as in Ollama. An empty body is `missing request body`.
 Result<GenerateRequest> ParseGenerate(std::string_view body);
 
 // What rides on the last object of an answer.

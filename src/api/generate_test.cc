@@ -82,9 +82,6 @@ TEST(Generate, BadRequestsAreNamed) {
        "\"low\", \"max\", true, or false)"},
       {R"({"format":"xml"})", "invalid format: \"xml\"; expected \"json\" or a valid JSON Schema"},
       {R"({"format":3})", "invalid format: 3; expected"},
-      {R"({"raw":true,"system":"s"})", "raw mode does not support template, system, or context"},
-      {R"({"raw":true,"context":[1]})", "raw mode does not support template, system, or context"},
-      {R"({"raw":true,"template":"t"})", "raw mode does not support template, system, or context"},
   };
   for (const auto& c : kCases) {
     const auto r = ParseGenerate(c.body);
@@ -108,13 +105,22 @@ TEST(Generate, WhatIsNotThereYetIsRefused) {
       {R"("think":true)", "\"m\" does not support thinking"},
       {R"("think":"low")", "\"m\" does not support thinking"},
       {R"("_debug_render_only":true)", "\"_debug_render_only\" is not supported yet"},
+      {R"("raw":true,"system":"s")", "raw mode does not support template, system, or context"},
+      {R"("raw":true,"context":[1])", "raw mode does not support template, system, or context"},
+      {R"("raw":true,"template":"t")", "raw mode does not support template, system, or context"},
+      {R"("logprobs":true,"suffix":"x")", "\"logprobs\""},
   };
   for (const auto& c : kCases) {
     const auto r = ParseGenerate(std::string("{\"model\":\"m\",") + c.field + "}");
-    ASSERT_FALSE(r) << c.field;
-    EXPECT_THAT(r.error().message, HasSubstr(c.part));
-    EXPECT_EQ(r.error().kind, ErrorKind::kInvalid);
+    ASSERT_TRUE(r) << r.error().message;
+    EXPECT_EQ(r->model, "m");
+    ASSERT_TRUE(r->refused) << c.field;
+    EXPECT_THAT(r->refused->message, HasSubstr(c.part));
+    EXPECT_EQ(r->refused->kind, ErrorKind::kInvalid);
   }
+  EXPECT_FALSE(ParseGenerate(R"({"model":"m","prompt":"x","logprobs":false})")->refused);
+  // A field that cannot be read is an error whatever is refused beside it.
+  EXPECT_FALSE(ParseGenerate(R"({"format":"json","think":1})"));
 }
 
 TEST(Generate, AnswersHaveOllamasFieldsInOllamasOrder) {

@@ -16,19 +16,20 @@ tl::unexpected<Error> Bad(std::string message) {
 }
 
 // "json" or a schema ask for constrained output; null and "" are fields that were left empty.
-Status CheckFormat(const json::Object& request) {
+Status CheckFormat(const json::Object& request, Refusal* refusal) {
   const json::Value* format = json::Find(request, "format");
   if (format == nullptr) return {};
   const bool text = format->is_string();
   if (text && format->get_string().empty()) return {};
   if ((text && format->get_string() == "json") || format->is_object()) {
-    return Bad("\"format\" is not supported yet: leave it out");
+    refusal->Add("\"format\" is not supported yet: leave it out");
+    return {};
   }
   return Bad(fmt::format("invalid format: {}; expected \"json\" or a valid JSON Schema object",
                          json::Write(*format)));
 }
 
-Status CheckThink(const json::Object& request, std::string_view model) {
+Status CheckThink(const json::Object& request, std::string_view model, Refusal* refusal) {
   const json::Value* think = json::Find(request, "think");
   if (think == nullptr) return {};
   if (think->is_bool()) {
@@ -45,14 +46,15 @@ Status CheckThink(const json::Object& request, std::string_view model) {
   } else {
     return Bad("\"think\" must be a boolean or one of \"high\", \"medium\", \"low\", \"max\"");
   }
-  return Bad(fmt::format("\"{}\" does not support thinking", model));
+  refusal->Add(fmt::format("\"{}\" does not support thinking", model));
+  return {};
 }
 
-Status CheckLogprobs(const json::Object& request) {
+Status CheckLogprobs(const json::Object& request, Refusal* refusal) {
   AX_ASSIGN_OR_RETURN(const int64_t top, json::GetInt(request, "top_logprobs", 0));
   if (top < 0 || top > 20) return Bad("top_logprobs must be between 0 and 20");
   AX_ASSIGN_OR_RETURN(const bool wanted, json::GetBool(request, "logprobs", false));
-  if (wanted) return Bad("\"logprobs\" is not supported yet: leave it out");
+  if (wanted) refusal->Add("\"logprobs\" is not supported yet: leave it out");
   return {};
 }
 
@@ -67,23 +69,25 @@ Result<json::Object> ParseBody(std::string_view body) {
   return std::move(value.get_object());
 }
 
-Status RefuseImages(const json::Object& object, std::string_view field, std::string_view model) {
+Status RefuseImages(const json::Object& object, std::string_view field, std::string_view model,
+                    Refusal* refusal) {
   const json::Value* images = json::Find(object, "images");
   if (images == nullptr) return {};
   if (!images->is_array()) return Bad(fmt::format("\"{}\" must be an array", field));
   if (images->get_array().empty()) return {};
-  return Bad(fmt::format("{} does not support vision", FullModelName(model)));
+  refusal->Add(fmt::format("{} does not support vision", FullModelName(model)));
+  return {};
 }
 
-Status RefuseUnsupported(const json::Object& request, std::string_view model) {
-  AX_RETURN_IF_ERROR(CheckLogprobs(request));
-  AX_RETURN_IF_ERROR(CheckFormat(request));
-  AX_RETURN_IF_ERROR(CheckThink(request, model));
-  AX_RETURN_IF_ERROR(RefuseImages(request, "images", model));
+Status RefuseUnsupported(const json::Object& request, std::string_view model, Refusal* refusal) {
+  AX_RETURN_IF_ERROR(CheckLogprobs(request, refusal));
+  AX_RETURN_IF_ERROR(CheckFormat(request, refusal));
+  AX_RETURN_IF_ERROR(CheckThink(request, model, refusal));
+  AX_RETURN_IF_ERROR(RefuseImages(request, "images", model, refusal));
   AX_RETURN_IF_ERROR(json::GetBool(request, "truncate", true));
   AX_RETURN_IF_ERROR(json::GetBool(request, "shift", true));
   AX_ASSIGN_OR_RETURN(const bool debug, json::GetBool(request, "_debug_render_only", false));
-  if (debug) return Bad("\"_debug_render_only\" is not supported yet: leave it out");
+  if (debug) refusal->Add("\"_debug_render_only\" is not supported yet: leave it out");
   return {};
 }
 

@@ -1,5 +1,6 @@
 // /api/generate and /api/chat: requests of Ollama become completions of a runner.
 #include <functional>
+#include <optional>
 #include <utility>
 
 #include "api/chat.h"
@@ -33,14 +34,13 @@ std::vector<api::Message> WithSystem(std::vector<api::Message> messages,
 
 // What differs between the two routes, once a request is read.
 struct Conversation {
-  std::string name;  // as the client spelled it
   bool stream = true;
   AnswerRequest answer;
   std::function<std::string(std::string_view text)> chunk;
   std::function<std::string(const Answer&)> last;
 };
 
-void Converse(Models& models, Conversation conversation, net::Responder& responder) {
+void Converse(Models& models, Conversation& conversation, net::Responder& responder) {
   if (conversation.stream) {
     conversation.answer.on_text = [&](std::string_view text) {
       return SendLine(responder, conversation.chunk(text));
@@ -55,32 +55,52 @@ void Converse(Models& models, Conversation conversation, net::Responder& respond
   }
 }
 
-}  // namespace
-
-void Routes::Generate(const net::Request& http, net::Responder& responder) {
-  const int64_t start_ns = MonotonicNs();
-  auto request = api::ParseGenerate(http.body);
-  if (!request) return SendError(responder, request.error());
-  const auto model = bundle::FindModel(models_->roots(), request->model);
-  if (!model) return SendError(responder, model.error());
-  const std::string name = request->model;
+// What both routes do with a request before they differ: an error, an unload or a load is answered
+// here, and nullopt returned.
+template <typename Request>
+std::optional<Conversation> Begin(Models& models, Result<Request>& request,
+                                  std::string (*write_loaded)(std::string_view, int64_t,
+                                                              std::string_view),
+                                  net::Responder& responder) {
+  const auto fail = [&](const Error& error) {
+    SendError(responder, error);
+    return std::nullopt;
+  };
+  const auto send = [&](std::string_view reason) {
+    SendJson(responder, write_loaded(request->model, WallNs(), reason));
+    return std::nullopt;
+  };
+  Conversation conversation;
+  conversation.answer.start_ns = MonotonicNs();
+  if (!request) return fail(request.error());
+  const auto model = bundle::FindModel(models.roots(), request->model);
+  if (!model) return fail(model.error());
+  if (request->refused) return fail(*request->refused);
   if (request->unload()) {
-    models_->Unload(*model);
-    return SendJson(responder, api::WriteGenerateLoaded(name, WallNs(), "unload"));
+    models.Unload(*model);
+    return send("unload");
   }
   if (request->load_only()) {
-    const auto loaded = LoadOnly(*models_, *model, request->keep_alive_ns, responder);
-    if (!loaded) return SendError(responder, loaded.error());
-    return SendJson(responder, api::WriteGenerateLoaded(name, WallNs(), "load"));
+    const auto loaded = LoadOnly(models, *model, request->keep_alive_ns, responder);
+    if (!loaded) return fail(loaded.error());
+    return send("load");
   }
   WarnOfUnknown(request->options);
-
-  Conversation conversation;
   conversation.stream = request->stream;
   conversation.answer.model = *model;
   conversation.answer.keep_alive_ns = request->keep_alive_ns;
   conversation.answer.options = std::move(request->options);
-  conversation.answer.start_ns = start_ns;
+  return conversation;
+}
+
+}  // namespace
+
+void Routes::Generate(const net::Request& http, net::Responder& responder) {
+  auto request = api::ParseGenerate(http.body);
+  auto begun = Begin(*models_, request, api::WriteGenerateLoaded, responder);
+  if (!begun) return;
+  Conversation& conversation = *begun;
+  const std::string& name = request->model;
   conversation.answer.prompt = [&](const Models::Grant& grant) -> Result<std::vector<int32_t>> {
     if (request->raw) return Tokenize(grant, request->prompt, true);
     api::Message user;
@@ -109,33 +129,15 @@ void Routes::Generate(const net::Request& http, net::Responder& responder) {
     return api::WriteGenerateFinal(name, WallNs(), answer.text, answer.done_reason, context,
                                    answer.statistics);
   };
-  Converse(*models_, std::move(conversation), responder);
+  Converse(*models_, conversation, responder);
 }
 
 void Routes::Chat(const net::Request& http, net::Responder& responder) {
-  const int64_t start_ns = MonotonicNs();
   auto request = api::ParseChat(http.body);
-  if (!request) return SendError(responder, request.error());
-  const auto model = bundle::FindModel(models_->roots(), request->model);
-  if (!model) return SendError(responder, model.error());
-  const std::string name = request->model;
-  if (request->unload()) {
-    models_->Unload(*model);
-    return SendJson(responder, api::WriteChatLoaded(name, WallNs(), "unload"));
-  }
-  if (request->load_only()) {
-    const auto loaded = LoadOnly(*models_, *model, request->keep_alive_ns, responder);
-    if (!loaded) return SendError(responder, loaded.error());
-    return SendJson(responder, api::WriteChatLoaded(name, WallNs(), "load"));
-  }
-  WarnOfUnknown(request->options);
-
-  Conversation conversation;
-  conversation.stream = request->stream;
-  conversation.answer.model = *model;
-  conversation.answer.keep_alive_ns = request->keep_alive_ns;
-  conversation.answer.options = std::move(request->options);
-  conversation.answer.start_ns = start_ns;
+  auto begun = Begin(*models_, request, api::WriteChatLoaded, responder);
+  if (!begun) return;
+  Conversation& conversation = *begun;
+  const std::string& name = request->model;
   conversation.answer.prompt = [&](const Models::Grant& grant) -> Result<std::vector<int32_t>> {
     AX_ASSIGN_OR_RETURN(
         const std::string prompt,
@@ -148,7 +150,7 @@ void Routes::Chat(const net::Request& http, net::Responder& responder) {
   conversation.last = [&](const Answer& answer) {
     return api::WriteChatFinal(name, WallNs(), answer.text, answer.done_reason, answer.statistics);
   };
-  Converse(*models_, std::move(conversation), responder);
+  Converse(*models_, conversation, responder);
 }
 
 }  // namespace axollama::server

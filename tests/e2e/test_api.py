@@ -235,6 +235,10 @@ class Api(unittest.TestCase):
         for path in ("/api/generate", "/api/chat"):
             body = {"model": "none", "prompt": "x", "messages": [{"role": "user", "content": "x"}]}
             self.assert_error(self.server.post(path, body), 404, "model 'none' not found")
+            # Whether a model exists is looked at before what is asked of it.
+            self.assert_error(self.server.post(path, {**body, "format": "json"}), 404,
+                              "model 'none' not found")
+            self.assert_error(self.server.post(path, {**body, "stream": "x"}), 400, "stream")
         for name in ("../135m", "smollm2:../x", "/etc", "smollm2:135m/..", "a" * 500):
             self.assert_error(self.server.post("/api/generate", {"model": name, "prompt": "x"}),
                               404, "not found")
