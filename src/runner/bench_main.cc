@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/env.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "bundle/bundle.h"
 #include "bundle/roots.h"
@@ -116,6 +117,17 @@ uint64_t ResidentBytes() {
   return 0;
 }
 
+// As the simulated card reads it, which has accepted it by now.
+std::string SimulatedProfile() {
+  if (const auto profile = GetEnv("AXSIM_PROFILE")) return *profile;
+  const auto path = GetEnv("AXSIM_CONFIG");
+  const Result<std::string> text = path ? ReadFile(*path) : std::string();
+  if (!text || text->empty()) return "off";
+  const Result<json::Object> config = json::ParseObject(*text, *path);
+  if (!config) return "off";
+  return json::GetString(*config, "profile", "off").value_or("off");
+}
+
 double Rounded(double value) { return std::round(value * 1000) / 1000; }
 
 void PrintTable(const json::Object& object) {
@@ -158,25 +170,24 @@ int Run(const Arguments& arguments, device::Backend backend) {
   if (Interrupted()) return kInterruptedExit;
   if (!measured) return Say(kFailedExit, measured.error().message);
 
-  const json::Object object{
-      {"model", model->name},
-      {"device", loaded->info->backend},
-      {"profile", loaded->info->backend == "sim" ? GetEnv("AXSIM_PROFILE").value_or("off") : ""},
-      {"threads", threads},
-      {"prompt_tokens", arguments.bench.prompt_tokens},
-      {"generated_tokens", arguments.bench.generate_tokens},
-      {"load_ms", Rounded(loaded->info->load_ms)},
-      {"ttft_ms", Rounded(measured->ttft_ms)},
-      {"prefill_tokens_per_s", Rounded(measured->prefill_tokens_per_s)},
-      {"decode_tokens_per_s", Rounded(measured->decode_tokens_per_s)},
-      {"host_cpu_ms_per_token", Rounded(measured->host_cpu_ms_per_token)},
-      {"device_busy_share", Rounded(measured->device_busy_share)},
-      {"device_calls_per_token", Rounded(measured->device_calls_per_token)},
-      {"bytes_up_per_token", Rounded(measured->bytes_up_per_token)},
-      {"bytes_down_per_token", Rounded(measured->bytes_down_per_token)},
-      {"allocations_per_token", Rounded(measured->allocations_per_token)},
-      {"runner_rss_bytes", ResidentBytes()},
-      {"cmm_bytes", loaded->info->cmm_bytes}};
+  const json::Object object{{"model", model->name},
+                            {"device", loaded->info->backend},
+                            {"profile", loaded->info->backend == "sim" ? SimulatedProfile() : ""},
+                            {"threads", threads},
+                            {"prompt_tokens", arguments.bench.prompt_tokens},
+                            {"generated_tokens", arguments.bench.generate_tokens},
+                            {"load_ms", Rounded(loaded->info->load_ms)},
+                            {"ttft_ms", Rounded(measured->ttft_ms)},
+                            {"prefill_tokens_per_s", Rounded(measured->prefill_tokens_per_s)},
+                            {"decode_tokens_per_s", Rounded(measured->decode_tokens_per_s)},
+                            {"host_cpu_ms_per_token", Rounded(measured->host_cpu_ms_per_token)},
+                            {"device_busy_share", Rounded(measured->device_busy_share)},
+                            {"device_calls_per_token", Rounded(measured->device_calls_per_token)},
+                            {"bytes_up_per_token", Rounded(measured->bytes_up_per_token)},
+                            {"bytes_down_per_token", Rounded(measured->bytes_down_per_token)},
+                            {"allocations_per_token", Rounded(measured->allocations_per_token)},
+                            {"runner_rss_bytes", ResidentBytes()},
+                            {"cmm_bytes", loaded->info->cmm_bytes}};
   if (arguments.json) {
     fmt::print("{}\n", json::Write(object));
   } else {
