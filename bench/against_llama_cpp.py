@@ -9,6 +9,10 @@ llama.cpp's own quantiser makes it from --gguf. Both are measured in turn, --rou
 whatever else the machine does hits both; medians are compared. The peer is measured with each
 number of threads and its best one counts, for prefill and for decode alone.
 
+With --folder, the bundle's folder, the line of `axollama sim probe` follows: what this machine's
+memory and multipliers give at best, in the same minutes. Where memory allows less than 1.2 times
+the decode speed that --decode-goal asks for, it says so, and the share of the read speed counts.
+
 Needs llama-cpp-python in the Python named by --peer-python (built from source for this CPU).
 """
 
@@ -97,6 +101,8 @@ def main():
     parser.add_argument("--peer-python", default=sys.executable)
     parser.add_argument("--peer-type", default="q8_0", choices=sorted(FILE_TYPES))
     parser.add_argument("--axollama", default=os.path.join(root, "build", "axollama"))
+    parser.add_argument("--folder", help="the bundle's folder, for `axollama sim probe`")
+    parser.add_argument("--decode-goal", type=float, default=1.3, help="ratio asked for")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--prompt-tokens", type=int, default=512)
     parser.add_argument("--generate", type=int, default=128)
@@ -145,6 +151,9 @@ def main():
                 )
             print(f"round {number + 1} of {args.rounds} done", file=sys.stderr)
 
+    probe = None
+    if args.folder:
+        probe = run_json([args.axollama, "sim", "probe", args.folder, "--json"])
     result = {"model": args.model, "peer": f"llama.cpp {args.peer_type}", "rounds": args.rounds}
     for key in ("prefill_tokens_per_s", "decode_tokens_per_s"):
         best = {}
@@ -154,6 +163,18 @@ def main():
             best[name] = {"threads": best_threads, key: round(medians[best_threads], 2)}
         ratio = best["axollama"][key] / best["llama_cpp"][key]
         result[key.split("_")[0]] = {**best, "ratio": round(ratio, 3)}
+    if probe:
+        decode = result["decode"]
+        read = probe["read_gb_per_s"]
+        gb = decode["axollama"]["decode_tokens_per_s"] * probe["bytes_per_token"] / 1e9
+        asked = args.decode_goal * decode["llama_cpp"]["decode_tokens_per_s"]
+        flop = result["prefill"]["axollama"]["prefill_tokens_per_s"] * 2e-9
+        probe["bench_decode_gb_per_s"] = round(gb, 2)
+        probe["bench_decode_share_of_read"] = round(gb / read, 3)
+        probe["bench_prefill_gflop_per_s"] = round(flop * probe["multiply_adds_per_token"], 1)
+        probe["decode_asked_tokens_per_s"] = round(asked, 1)
+        probe["memory_bounds_decode"] = probe["tokens_per_s_of_memory"] < 1.2 * asked
+        result["probe"] = probe
     if args.json:
         print(json.dumps(result))
         return
@@ -165,6 +186,23 @@ def main():
             f"{phase:8} axollama {row['axollama'][key]:8.1f} ({row['axollama']['threads']} threads)"
             f"   llama.cpp {row['llama_cpp'][key]:8.1f} ({row['llama_cpp']['threads']} threads)"
             f"   ratio {row['ratio']:.3f}"
+        )
+
+    if probe:
+        print(
+            f"decode   {probe['bench_decode_gb_per_s']:.1f} GB/s of weights,"
+            f" {probe['bench_decode_share_of_read']:.0%} of the {probe['read_gb_per_s']:.1f} GB/s"
+            f" that this machine reads ({probe['isa']})"
+        )
+        print(
+            f"prefill  {probe['bench_prefill_gflop_per_s']:.0f} GFLOP/s of the"
+            f" {probe['peak_gflop_per_s']:.0f} that its multipliers give"
+        )
+        bound = "less" if probe["memory_bounds_decode"] else "no less"
+        print(
+            f"memory   allows {probe['tokens_per_s_of_memory']:.0f} tokens/s: {bound} than 1.2 x the"
+            f" {probe['decode_asked_tokens_per_s']:.0f} asked for"
+            + (": 80 % of the read speed counts" if probe["memory_bounds_decode"] else "")
         )
 
 

@@ -6,6 +6,7 @@
 
 #include "sim/build/build_main.h"
 #include "sim/control/control_main.h"
+#include "sim/probe/probe_main.h"
 
 namespace {
 
@@ -15,10 +16,9 @@ struct Command {
 };
 
 constexpr Command kCommands[] = {
-    {"build", axsim::build::BuildMain},
-    {"status", axsim::control::StatusMain},
-    {"fault", axsim::control::FaultMain},
-    {"reset", axsim::control::ResetMain},
+    {"build", axsim::build::BuildMain},   {"status", axsim::control::StatusMain},
+    {"fault", axsim::control::FaultMain}, {"reset", axsim::control::ResetMain},
+    {"probe", axsim::probe::ProbeMain},
 };
 
 constexpr char kUsage[] =
@@ -26,6 +26,7 @@ constexpr char kUsage[] =
     "       axollama-sim status [--json]           shows the cards, who uses them, their faults\n"
     "       axollama-sim fault KIND [options]      makes a card fail\n"
     "       axollama-sim reset [--card N]          clears faults, and what dead processes hold\n"
+    "       axollama-sim probe MODEL [--json]      measures a bundle and this CPU\n"
     "       axollama-sim --version\n";
 
 }  // namespace

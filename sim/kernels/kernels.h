@@ -115,6 +115,10 @@ struct Kernels {
 
   // gate = activation(gate) * up
   void (*activate)(Gate kind, float* gate, const float* up, size_t n);
+
+  // The multiply-adds of s8_matmul on registers alone, for the machine's peak: does some for each
+  // turn, returns how many.
+  uint64_t (*multiply_adds)(uint64_t turns);
 };
 
 // The table of that name, or null if this program or this CPU lacks it. "auto" is the fastest.

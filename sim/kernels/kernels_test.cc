@@ -143,6 +143,12 @@ TEST_P(EveryIsa, Bf16MatmulIsTheSameForOneTokenAndMany) {
   }
 }
 
+TEST_P(EveryIsa, MultiplyAddsGrowWithTheTurns) {
+  const uint64_t one = isa().multiply_adds(1);
+  EXPECT_GE(one, 8u);
+  EXPECT_EQ(isa().multiply_adds(1000), 1000 * one);
+}
+
 TEST_P(EveryIsa, RmsNormIsTheSameAndRight) {
   Random random(4);
   for (size_t n = 1; n < 90; ++n) {

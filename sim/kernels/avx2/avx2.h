@@ -33,5 +33,6 @@ float Softmax(float* s, size_t n);
 void Mix(const float* p, size_t p_stride, size_t heads, const uint16_t* v, size_t v_stride,
          size_t rows, size_t dim, float* out);
 void Activate(Gate kind, float* gate, const float* up, size_t n);
+uint64_t MultiplyAdds(uint64_t turns);
 
 }  // namespace axsim::kernels::avx2

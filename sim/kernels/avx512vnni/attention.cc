@@ -166,6 +166,7 @@ void Mix(const float* p, size_t p_stride, size_t heads, const uint16_t* v, size_
 }
 
 const Kernels kTable = {"avx512vnni",  avx2::Quantize, S8Matmul,      S4Matmul, avx2::Bf16Matmul,
-                        avx2::RmsNorm, Scores,         avx2::Softmax, Mix,      avx2::Activate};
+                        avx2::RmsNorm, Scores,         avx2::Softmax, Mix,      avx2::Activate,
+                        MultiplyAdds};
 
 }  // namespace axsim::kernels::avx512vnni

@@ -28,5 +28,6 @@ void Scores(const float* q, size_t heads, const uint16_t* k, size_t k_stride, si
             size_t dim, float scale, float* out, size_t out_stride);
 void Mix(const float* p, size_t p_stride, size_t heads, const uint16_t* v, size_t v_stride,
          size_t rows, size_t dim, float* out);
+uint64_t MultiplyAdds(uint64_t turns);
 
 }  // namespace axsim::kernels::avx512vnni

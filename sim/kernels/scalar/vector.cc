@@ -62,7 +62,7 @@ void Activate(Gate kind, float* gate, const float* up, size_t n) {
   }
 }
 
-const Kernels kTable = {"scalar", Quantize, S8Matmul, S4Matmul, Bf16Matmul,
-                        RmsNorm,  Scores,   Softmax,  Mix,      Activate};
+const Kernels kTable = {"scalar", Quantize, S8Matmul, S4Matmul, Bf16Matmul,  RmsNorm,
+                        Scores,   Softmax,  Mix,      Activate, MultiplyAdds};
 
 }  // namespace axsim::kernels::scalar
