@@ -183,6 +183,35 @@ TEST_F(BooksTest, KillsInTheMiddleOfWorkLeaveWholeNumbers) {
   }
 }
 
+TEST_F(BooksTest, WhoExecutesAndWhoLoadsIsKnownToAll) {
+  const auto books = Open();
+  EXPECT_FALSE(books->IsExecuting() || books->IsLoading() || books->DiedLoading());
+  const pid_t pid = Child([](Books& its) {
+    if (!its.Join() || !its.Take(kMiB)) return false;
+    const auto* load = new Books::LoadTurn(its);  // until it is killed
+    const auto* npu = new Books::NpuTurn(its);
+    return load != nullptr && npu != nullptr;
+  });
+  EXPECT_TRUE(books->IsExecuting() && books->IsLoading());
+  EXPECT_FALSE(books->DiedLoading());
+  Kill(pid);
+  EXPECT_FALSE(books->IsExecuting() || books->IsLoading());
+  EXPECT_TRUE(books->DiedLoading());
+  books->Reboot();
+  EXPECT_FALSE(books->DiedLoading());
+}
+
+TEST_F(BooksTest, ALoadThatARebootEndedIsNoneOfTheNextSession) {
+  const auto books = Open();
+  ASSERT_TRUE(books->Join());
+  {
+    const Books::LoadTurn load(*books);
+    books->Reboot();
+    ASSERT_TRUE(books->Join());
+  }
+  EXPECT_FALSE(books->IsLoading());
+}
+
 TEST_F(BooksTest, LoadIsTheShareOfTimeInExecutes) {
   const auto books = Open();
   const int64_t now_ns = 1000 * kSecondNs;
