@@ -51,6 +51,12 @@ class Onboard(unittest.TestCase):
             self.assertEqual(bench["device"], "sim")
             self.assertEqual(bench["allocations_per_token"], 0)
             self.assertGreater(bench["device_busy_share"], 0)
+            # The command starts a server of its own for it.
+            words = ("run", MODEL, "Hi", "--own-server", "--option", "temperature=0", "--option",
+                     "num_predict=4")
+            board = run(*words, "--device", "axengine", env={**env, **LIBRARIES})
+            self.assertEqual(board[0], 0, board[2])
+            self.assertEqual(board[1], run(*words, env=env)[1])
             # A simulator's model wants the simulator's libraries.
             code, out, errors = run(*command, env=env)
             self.assertEqual((code, out), (1, ""))
