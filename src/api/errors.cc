@@ -8,30 +8,6 @@
 
 namespace axollama::api {
 
-int HttpStatus(ErrorKind kind) {
-  switch (kind) {
-    case ErrorKind::kInvalid:
-    case ErrorKind::kTooLong:
-      return 400;
-    case ErrorKind::kNotFound:
-      return 404;
-    case ErrorKind::kConflict:
-      return 409;
-    case ErrorKind::kCancelled:
-      return 499;
-    case ErrorKind::kBusy:
-    case ErrorKind::kUnavailable:
-    case ErrorKind::kNoMemory:
-      return 503;
-    case ErrorKind::kDevice:
-    case ErrorKind::kTimeout:
-    case ErrorKind::kIo:
-    case ErrorKind::kInternal:
-      return 500;
-  }
-  return 500;
-}
-
 std::string WriteError(std::string_view message) {
   return json::Write(json::Object{{"error", message}});
 }

@@ -1,4 +1,4 @@
-// Errors as clients see them: HTTP status by kind, `{"error":"text"}`, and Ollama's own sentences.
+// Errors as clients see them: `{"error":"text"}`, and Ollama's own sentences.
 //
 // Owner and threads: plain functions. Source: facts 1.2 and 1.8 of the Ollama API.
 #pragma once
@@ -10,9 +10,6 @@
 #include "base/result.h"
 
 namespace axollama::api {
-
-// base/result.h gives the table; kCancelled is 499.
-int HttpStatus(ErrorKind kind);
 
 // {"error":"text"}, without a line end: the whole body, or one line of a stream that has begun.
 std::string WriteError(std::string_view message);

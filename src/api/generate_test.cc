@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "api/errors.h"
+#include "base/http_status.h"
 
 namespace axollama::api {
 namespace {

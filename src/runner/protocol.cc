@@ -7,6 +7,8 @@
 #include <limits>
 #include <utility>
 
+#include "base/http_status.h"
+
 namespace axollama::runner {
 namespace {
 
@@ -232,36 +234,12 @@ std::string WriteWhole(std::string_view text, const std::vector<int32_t>& tokens
   return json::Write(Final(text, tokens, outcome));
 }
 
-int StatusOf(ErrorKind kind) {
-  switch (kind) {
-    case ErrorKind::kInvalid:
-    case ErrorKind::kTooLong:
-      return 400;
-    case ErrorKind::kNotFound:
-      return 404;
-    case ErrorKind::kConflict:
-      return 409;
-    case ErrorKind::kCancelled:
-      return 499;
-    case ErrorKind::kBusy:
-    case ErrorKind::kUnavailable:
-    case ErrorKind::kNoMemory:
-      return 503;
-    case ErrorKind::kDevice:
-    case ErrorKind::kTimeout:
-    case ErrorKind::kIo:
-    case ErrorKind::kInternal:
-      break;
-  }
-  return 500;
-}
-
 std::string WriteError(const Error& error) {
-  return json::Write(json::Object{{"error", ErrorObject(error, StatusOf(error.kind))}});
+  return json::Write(json::Object{{"error", ErrorObject(error, HttpStatus(error.kind))}});
 }
 
 std::string WriteTooLong(const Error& error, size_t prompt_tokens, uint32_t context_tokens) {
-  json::Object object = ErrorObject(error, StatusOf(error.kind));
+  json::Object object = ErrorObject(error, HttpStatus(error.kind));
   object["n_prompt_tokens"] = prompt_tokens;
   object["n_ctx"] = context_tokens;
   return json::Write(json::Object{{"error", std::move(object)}});

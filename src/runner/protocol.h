@@ -45,8 +45,7 @@ std::string WriteErrorEvent(const Error& error);
 std::string WriteWhole(std::string_view text, const std::vector<int32_t>& tokens,
                        const engine::Outcome& outcome);
 
-// The HTTP status of an error, and its body {"error":{"code","message","type"}}.
-int StatusOf(ErrorKind kind);
+// The body of an error: {"error":{"code","message","type"}}.
 std::string WriteError(const Error& error);
 // The prompt is too long: with both numbers as n_prompt_tokens and n_ctx.
 std::string WriteTooLong(const Error& error, size_t prompt_tokens, uint32_t context_tokens);

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/http_status.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "runner/protocol.h"
@@ -16,7 +17,7 @@ namespace {
 constexpr std::string_view kJson = "application/json";
 
 void SendError(net::Responder& responder, const Error& error) {
-  responder.Send(StatusOf(error.kind), kJson, WriteError(error));
+  responder.Send(HttpStatus(error.kind), kJson, WriteError(error));
 }
 
 void SendResult(net::Responder& responder, const Result<std::string>& body) {
@@ -144,7 +145,7 @@ void Service::Completion(const Model& model, const net::Request& request,
   if (!submitted) {
     const Error& error = submitted.error();
     if (error.kind != ErrorKind::kTooLong) return SendError(responder, error);
-    return responder.Send(StatusOf(error.kind), kJson,
+    return responder.Send(HttpStatus(error.kind), kJson,
                           WriteTooLong(error, prompt_tokens, model.info->limits.context_tokens));
   }
   const std::shared_ptr<engine::Generation>& generation = *submitted;

@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "api/errors.h"
+#include "base/http_status.h"
 #include "base/log.h"
 
 namespace axollama::server {
@@ -64,7 +65,7 @@ void SendError(net::Responder& responder, const Error& error) {
     return;
   }
   // Nobody reads the answer of a request that its client left.
-  const int status = api::HttpStatus(error.kind);
+  const int status = HttpStatus(error.kind);
   if (status == 503) responder.SetHeader("Retry-After", "1");
   responder.Send(status, kJson, api::WriteError(error.message));
 }
