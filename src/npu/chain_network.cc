@@ -37,10 +37,39 @@ Status ChainNetwork::Queue(bool on) {
   return BindStep(chain_, &guard_);
 }
 
+Status ChainNetwork::BindRows(bool on) {
+  // At other addresses inside of a buffer cards were seen to misread bindings.
+  if (on && chain_.shape.kv_width * kElementBytes % kBindAlignment != 0) {
+    return Fail(ErrorKind::kUnavailable, "a row of the caches is no multiple of 2048 bytes");
+  }
+  binds_rows_ = on;
+  if (on) return {};
+  for (const Layer& layer : chain_.layers) {
+    for (const auto& io : layer.decode) AX_RETURN_IF_ERROR(BindOutputs(layer, *io, nullptr));
+  }
+  return {};
+}
+
+Status ChainNetwork::BindOutputs(const Layer& layer, device::Io& io,
+                                 const uint32_t* position) const {
+  const uint64_t row_bytes = chain_.shape.kv_width * kElementBytes;
+  // The context's last position has no row.
+  const bool bound = position != nullptr && *position < chain_.shape.kv_rows();
+  const uint64_t offset_bytes = bound ? *position * row_bytes : 0;
+  const Buffer& k = bound ? layer.caches.k : chain_.step.k_out;
+  const Buffer& v = bound ? layer.caches.v : chain_.step.v_out;
+  const LayerTensors& t = chain_.shape.tensors;
+  AX_RETURN_IF_ERROR(io.BindOutput(t.k_out, k.address() + offset_bytes, row_bytes));
+  return io.BindOutput(t.v_out, v.address() + offset_bytes, row_bytes);
+}
+
 Status ChainNetwork::RunStep(const StepGroup& group, uint32_t position) {
   const size_t variant = static_cast<size_t>(&group - chain_.shape.decode.data());
   for (const Layer& layer : chain_.layers) {
-    AX_RETURN_IF_ERROR(link_.Execute(*layer.model, group.index, *layer.decode[variant]));
+    device::Io& io = *layer.decode[variant];
+    if (binds_rows_) AX_RETURN_IF_ERROR(BindOutputs(layer, io, &position));
+    AX_RETURN_IF_ERROR(link_.Execute(*layer.model, group.index, io));
+    if (binds_rows_) continue;
     AX_RETURN_IF_ERROR(
         layer.caches.Keep(link_, chain_.shape, chain_.step.k_out, chain_.step.v_out, position, 1));
   }

@@ -25,6 +25,7 @@ class ChainNetwork final : public Network {
   uint64_t cmm_bytes() const override { return chain_.cmm_bytes + guard_.size_bytes(); }
 
   Status Queue(bool on) override;
+  Status BindRows(bool on) override;
 
   Status BeginStep() override { return link_.queues() ? guard_.Arm(link_) : Status(); }
   Inputs step_inputs() const override {
@@ -52,8 +53,13 @@ class ChainNetwork final : public Network {
     return chain_.chunk.hidden[i % 2].address() + row * chain_.shape.hidden * kElementBytes;
   }
 
+  // Where the layer writes the rows of a step at `position`: its caches, or (null) the copies'
+  // source.
+  Status BindOutputs(const Layer& layer, device::Io& io, const uint32_t* position) const;
+
   Link& link_;
   Chain chain_;
+  bool binds_rows_ = false;
   // Made when work is queued.
   Guard guard_;
   RowGuard row_guard_;

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/bf16.h"
+#include "npu/shapes.h"
 
 namespace axollama::npu {
 namespace {
@@ -16,11 +17,12 @@ namespace {
 constexpr std::array<uint8_t, 8> kMarks = {0x75, 0xf5, 0x76, 0xf6, 0x77, 0xf7, 0x78, 0xf8};
 constexpr float kLeastMark = 0x1p60f;  // layers may scale it
 
-constexpr uint64_t kAlignment = 2048;
 constexpr uint64_t kTailBytes = 64;   // of a hidden state, and of the logits, that are looked at
 constexpr uint64_t kStampBytes = 16;  // at least; what is left to the logits is stamp too
 
-uint64_t RoundUp(uint64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+uint64_t RoundUp(uint64_t bytes) {
+  return (bytes + kBindAlignment - 1) / kBindAlignment * kBindAlignment;
+}
 
 bool AllAre(std::span<const std::byte> bytes, std::byte value) {
   return std::all_of(bytes.begin(), bytes.end(), [value](std::byte b) { return b == value; });

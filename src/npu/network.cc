@@ -13,6 +13,11 @@ Result<std::unique_ptr<Network>> Network::Load(Link& link, const bundle::Bundle&
   return StackNetwork::Load(link, bundle, stop);
 }
 
+Status Network::BindRows(bool on) {
+  if (!on) return {};
+  return Fail(ErrorKind::kUnavailable, "rows are copied into the caches");
+}
+
 Status Caches::Keep(Link& link, const LayerShape& shape, const Buffer& k_out, const Buffer& v_out,
                     uint32_t position, uint32_t rows) const {
   // The context's last position has no row: nothing comes after it.

@@ -48,6 +48,9 @@ class Network {
   // From now on the link queues (on), or does not; nothing is queued at this moment. kNoMemory when
   // there is no room for what shows that queued work was done.
   virtual Status Queue(bool on) = 0;
+  // From now on the files write a step's new K and V rows straight into the caches (on), or the
+  // rows are copied there. kUnavailable where that is not possible.
+  virtual Status BindRows(bool on);
 
   // A step: Begin, then its inputs go up, then Run for the group that takes them, then its logits,
   // or EndStep where nobody needs them.

@@ -1,4 +1,5 @@
-// The Model over a Network: model.cc loads it, steps.cc runs it.
+// The Model over a Network: model.cc loads it, trials.cc finds out what the card can do, steps.cc
+// runs it.
 //
 // Owner and threads: as model.h says.
 #pragma once
@@ -17,6 +18,7 @@
 #include "npu/link.h"
 #include "npu/model.h"
 #include "npu/network.h"
+#include "npu/probe.h"
 
 namespace axollama::npu {
 
@@ -73,10 +75,15 @@ class NpuModel final : public Model {
     return status;
   }
 
-  // Queues work from now on if this card does it right. An error: it cannot be used any more.
+  // Each uses a feature from now on if this card does it right. An error: it cannot be used any
+  // more.
   Status TryQueue(const std::filesystem::path& probes);
-  // Two steps that depend on each other; `queue` null: call by call.
-  Status ProbeSteps(device::Queue* queue);
+  Status TryBoundRows(const std::filesystem::path& probes);
+  // Runs `steps` with the feature (true) and without it, which must give the same bits in logits_;
+  // `result` is an error when the feature fails, the returned one when the card does.
+  Status Compare(ProbeRecord* record, const std::function<Status(bool)>& steps, Status* result);
+  // Tokens from `first_token` on, at the positions from 0 on.
+  Status RunSteps(int32_t first_token, uint32_t steps);
   // Finds out what queued calls take that are no executes.
   Status MeasureOtherCalls();
 

@@ -29,20 +29,46 @@ uint64_t Hash(std::string_view text) {
 
 }  // namespace
 
-ProbeRecord::ProbeRecord(const fs::path& folder, std::string_view library,
+ProbeRecord::ProbeRecord(const fs::path& folder, std::string_view feature, std::string_view library,
                          std::string_view firmware)
-    : library_(library), firmware_(firmware) {
+    : feature_(feature), library_(library), firmware_(firmware) {
   if (folder.empty()) return;
-  path_ =
-      folder / fmt::format("async-{:016x}.json", Hash(fmt::format("{}\n{}", library, firmware)));
+  const uint64_t hash = Hash(fmt::format("{}\n{}", library, firmware));
+  path_ = folder / fmt::format("{}-{:016x}.json", feature, hash);
+}
+
+Status ProbeRecord::Begin() {
+  known_ = Read();
+  if (known_ == State::kWorks) return {};
+  if (known_ == State::kTrying || known_ == State::kFails) {
+    return Fail(
+        ErrorKind::kConflict,
+        fmt::format("{} says that it {} with this library and firmware; delete it to try "
+                    "again",
+                    path_.string(), known_ == State::kFails ? "fails" : "ended the process"));
+  }
+  Status noted = Write(State::kTrying, "");
+  if (!noted) noted.error().message = "it is not tried, for " + noted.error().message;
+  return noted;
+}
+
+void ProbeRecord::End(const Status& result) {
+  if (result && known_ == State::kWorks) return;
+  State state = State::kWorks;
+  if (!result) {
+    const bool refused = result.error().kind == ErrorKind::kUnavailable;
+    state = refused ? State::kUnsupported : State::kFails;
+  }
+  const Status noted = Write(state, result ? "" : result.error().message);
+  if (!noted) log::Warn("npu", "{}", noted.error().message);
 }
 
 ProbeRecord::State ProbeRecord::Read() const {
   std::error_code error;
   if (path_.empty() || (!fs::exists(path_, error) && !error)) return State::kUnknown;
   const auto strange = [this](std::string_view what) {
-    log::Warn("npu", "{}: {}: what was found out about queued work is found out anew",
-              path_.string(), what);
+    log::Warn("npu", "{}: {}: what was found out about the card is found out anew", path_.string(),
+              what);
     return State::kUnknown;
   };
   const Result<std::string> text = ReadFile(path_, kMaxFileBytes);
@@ -61,12 +87,12 @@ ProbeRecord::State ProbeRecord::Read() const {
     if (word(key) != json::View(value.get_string())) return strange("it is of another version");
   }
   for (size_t i = 1; i < std::size(kWords); ++i) {
-    if (word("async") == kWords[i]) return static_cast<State>(i);
+    if (word(feature_) == kWords[i]) return static_cast<State>(i);
   }
-  return strange("\"async\" is none of the known words");
+  return strange("it says none of the known words");
 }
 
-Status ProbeRecord::Write(State state, std::string_view reason) const {
+Status ProbeRecord::Write(State state, std::string_view reason) {
   if (path_.empty()) return {};
   std::error_code error;
   fs::create_directories(path_.parent_path(), error);
@@ -76,13 +102,13 @@ Status ProbeRecord::Write(State state, std::string_view reason) const {
   }
   const json::Object object{{"library", library_},
                             {"firmware", firmware_},
-                            {"async", kWords[static_cast<size_t>(state)]},
+                            {feature_, kWords[static_cast<size_t>(state)]},
                             {"reason", reason},
                             {"time", FormatTime(WallNs())}};
   return WriteFileAtomically(path_, json::Write(object) + "\n");
 }
 
-void ProbeRecord::Forget() const {
+void ProbeRecord::Forget() {
   std::error_code ignored;
   if (!path_.empty()) fs::remove(path_, ignored);
 }

@@ -276,6 +276,59 @@ TEST_F(QueueTest, AFaultAnywhereWhileLoadingLeavesNothingOnTheDevice) {
   EXPECT_GT(fallbacks, 20u);
 }
 
+// Rows of 2,048 bytes.
+FakeSizes WideRows() {
+  FakeSizes sizes;
+  sizes.kv_width = 1024;
+  return sizes;
+}
+class BoundRowsTest : public QueueTest {
+ protected:
+  BoundRowsTest() : QueueTest(WideRows()) {}
+  uint64_t CallsOfAToken(Model& model) {
+    const uint64_t before = model.counters().device_calls;
+    EXPECT_TRUE(model.Decode(tokens_[0], 0));
+    return model.counters().device_calls - before;
+  }
+};
+
+TEST_F(BoundRowsTest, RowsGoStraightIntoTheCaches) {
+  for (const bool queues : {true, false}) {
+    device_.knows_queues = queues;
+    const auto model = Loaded({.probes = probes()});
+    EXPECT_EQ(model->queues(), queues);
+    EXPECT_THAT(Kept(), HasSubstr(R"("rows":"works")"));
+    EXPECT_EQ(CallsOfAToken(*model), sizes_.layers + (queues ? 7 : 5));
+    const uint64_t allocated = CountedAllocations();
+    for (uint32_t i = 0; i < tokens_.size(); ++i) {
+      if (!model->Decode(tokens_[i], i)) FAIL();
+    }
+    EXPECT_EQ(CountedAllocations(), allocated);
+    ExpectLogitsOf(*model, tokens_.size() - 1);
+    ASSERT_TRUE(model->Prefill(Tokens(0, 7), 0, nullptr));
+    ExpectLogitsOf(*model, 6);
+    ASSERT_TRUE(model->Prefill(tokens_, 0, nullptr));
+    ExpectLogitsOf(*model, tokens_.size() - 1);
+    ASSERT_TRUE(model->Decode(tokens_[9], 9));
+    ExpectLogitsOf(*model, 9);
+  }
+}
+
+TEST_F(BoundRowsTest, RowsThatDoNotArriveAreCopied) {
+  device_.loses_bound_rows = true;
+  for (int load = 0; load < 2; ++load) {
+    const auto model = Loaded({.probes = probes()});
+    EXPECT_TRUE(model->queues());
+    EXPECT_THAT(Kept(), HasSubstr(R"("rows":"fails")"));
+    EXPECT_EQ(CallsOfAToken(*model), 3 * sizes_.layers + 7);
+    for (uint32_t i = 0; i < tokens_.size(); ++i) {
+      ASSERT_TRUE(model->Decode(tokens_[i], i));
+      ExpectLogitsOf(*model, i);
+    }
+    device_.loses_bound_rows = false;  // what was kept holds
+  }
+}
+
 FakeSizes ManyLayers() {
   FakeSizes sizes;
   sizes.layers = 19;

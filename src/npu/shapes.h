@@ -22,6 +22,10 @@ inline constexpr uint64_t kElementBytes = 2;  // of hidden states, masks and cac
 enum class Role { kKCache, kVCache, kIndices, kInput, kMask, kKOut, kVOut, kOutput };
 std::optional<Role> RoleOf(std::string_view name, bool input);
 
+// Bindings inside of a buffer are read right by the card at multiples of this; others were seen not
+// to be.
+inline constexpr uint64_t kBindAlignment = 2048;
+
 // One shape group of a layer. Decode groups have one row, prefill groups `rows` = the chunk.
 struct StepGroup {
   uint32_t index = 0;         // the device's group number
