@@ -7,6 +7,12 @@
 #include "sim/kernels/avx2/avx2.h"
 #include "sim/kernels/avx512vnni/avx512vnni.h"
 #endif
+#ifdef AXSIM_HAS_ARM64
+#include <sys/auxv.h>
+
+#include "sim/kernels/neon/neon.h"
+#include "sim/kernels/neon_dotprod/neon_dotprod.h"
+#endif
 
 namespace axsim::kernels {
 namespace {
@@ -27,6 +33,11 @@ struct Registry {
                         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
     if (avx2 && avx512 && __builtin_cpu_supports("avx512vnni")) tables[n++] = &avx512vnni::kTable;
     if (avx2) tables[n++] = &avx2::kTable;
+#endif
+#ifdef AXSIM_HAS_ARM64
+    constexpr unsigned long kDotProducts = 1ul << 20;  // HWCAP_ASIMDDP of the kernel's ABI
+    if ((getauxval(AT_HWCAP) & kDotProducts) != 0) tables[n++] = &neon_dotprod::kTable;
+    tables[n++] = &neon::kTable;
 #endif
     tables[n++] = &scalar::kTable;
     for (size_t i = 0; i < n; ++i) names[i] = tables[i]->name;
