@@ -71,6 +71,12 @@ void WriteAxmodels(const fs::path& folder) {
   post.hidden = 4;
   post.vocab = 6;
   WriteAxmodel(folder / "post", post, container::PostGroups(post));
+  axsim::spec::Program stack;
+  stack.kind = axsim::spec::Kind::kStack;
+  stack.hidden = 4;
+  stack.parts = {s8, s8, post};
+  stack.parts[1].sliding_window = 4;
+  WriteAxmodel(folder / "stack", stack, container::StackGroups(stack, {{7, 1}, {0, 2}, {2, 2}}));
 }
 
 // A model of one layer, whose tensors are as narrow as the program allows.
