@@ -174,7 +174,8 @@ Sequence PlayStack(const Parts& parts, Executor& executor, const std::vector<siz
 }
 
 TEST(Stack, HasTheBitsOfItsLayers) {
-  for (const auto weights : {spec::WeightType::kS8, spec::WeightType::kBf16}) {
+  for (const auto weights :
+       {spec::WeightType::kS8, spec::WeightType::kBf16, spec::WeightType::kS4}) {
     const Parts parts(weights);
     const auto one = MakeExecutor(1, "scalar");
     const Sequence want = PlayLayers(parts, *one, {8, 8, 5, 1, 1, 7, 1});

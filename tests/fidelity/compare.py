@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Holds a dump of `axollama perplexity --dump` against the float32 reference.
 
-    compare.py REFERENCE.jsonl DUMP.jsonl s8|bf16
+    compare.py REFERENCE.jsonl DUMP.jsonl s8|s4|bf16
 
 Prints perplexity, top-1 agreement and mean KL, and ends with 1 when a bound is broken. The bounds
 are absolute, and top-1 agreement may also be at most 0.01 below what emulations.json (beside this
@@ -18,7 +18,8 @@ import pathlib
 import sys
 
 # format: perplexity within this fraction, top-1 agreement at least, mean KL at most
-BOUNDS = {"bf16": (0.005, 0.96, 0.0015), "s8": (0.010, 0.935, 0.008)}
+# (s4: 1.5 times what the emulation costs)
+BOUNDS = {"bf16": (0.005, 0.96, 0.0015), "s8": (0.010, 0.935, 0.008), "s4": (0.288, 0.65, 0.240)}
 BELOW_EMULATION = 0.01
 
 

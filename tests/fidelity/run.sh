@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs our engine over alice.txt and holds it against the reference.
 #
-#   run.sh BUILD s8|bf16 BUNDLE
+#   run.sh BUILD s8|s4|bf16 BUNDLE
 #
 # BUILD holds axollama and the simulated card; BUNDLE is a folder that `axollama sim build` made with
 # those weights from the GGUF that the reference was made from.
