@@ -25,3 +25,17 @@ function(ax_room name)
                          PROPERTIES TIMEOUT 240)
   endif()
 endfunction()
+
+# How a test starts the program `target`: its file or, built for another machine, a script that runs
+# it in the emulator (as the same process, so that it can be killed).
+function(ax_runnable out target)
+  set(${out} $<TARGET_FILE:${target}> PARENT_SCOPE)
+  if(CMAKE_CROSSCOMPILING_EMULATOR)
+    list(JOIN CMAKE_CROSSCOMPILING_EMULATOR " " emulator)
+    set(script ${CMAKE_CURRENT_BINARY_DIR}/${target}.sh)
+    file(GENERATE OUTPUT ${script}
+         CONTENT "#!/bin/sh\nexec ${emulator} $<TARGET_FILE:${target}> \"$@\"\n"
+         FILE_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE)
+    set(${out} ${script} PARENT_SCOPE)
+  endif()
+endfunction()

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <string>
 
 namespace axollama::fuzz {
@@ -52,6 +53,13 @@ const std::filesystem::path& Folder() {
   };
   static const Holder holder;
   return holder.path;
+}
+
+void WriteFile(const std::filesystem::path& path, std::string_view content) {
+  std::ofstream out(path, std::ios::binary);
+  out << content;
+  out.close();
+  Require(out.good(), "the input in a file");
 }
 
 void Require(bool good, std::string_view promise) {

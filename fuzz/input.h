@@ -55,6 +55,9 @@ class MemoryFile {
 // An empty folder, removed at the end of the program. Made once; the target removes its files.
 const std::filesystem::path& Folder();
 
+// Without waiting for the disk.
+void WriteFile(const std::filesystem::path& path, std::string_view content);
+
 // Aborts with the words if `good` is false.
 void Require(bool good, std::string_view promise);
 
