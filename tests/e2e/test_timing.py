@@ -58,6 +58,8 @@ class Timing(unittest.TestCase):
         self.assertEqual(result["generated_tokens"], 6)
         self.assertGreater(result["cmm_bytes"], 28 * 8_000_000)  # s4: half a byte a weight
         self.assertGreaterEqual(result["bytes_down_per_token"], 2 * 151_936)  # and a mark
+        # Its K and V rows have 2,048 bytes: they are written into the caches without a copy.
+        self.assertEqual(result["device_calls_per_token"], 28 + 7)
 
 
 if __name__ == "__main__":
