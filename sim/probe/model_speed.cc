@@ -76,6 +76,11 @@ Status Add(const fs::path& path, LoadedModel* out) {
     return Fail(ErrorKind::kInvalid, fmt::format("{} {}", path.string(), model.error().message));
   }
   const container::Model& description = (*model)->description();
+  if (description.program.geometry) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("{} has no weights: a bundle of --geometry computes nothing to measure",
+                            path.string()));
+  }
   const bool layer = description.program.kind == spec::Kind::kLayer;
   for (const auto& [name, weight] : description.weights) {
     out->weight_bytes += weight.data.size();

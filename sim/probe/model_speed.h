@@ -21,7 +21,7 @@ struct LoadedModel {
   uint32_t chunk_tokens = 0;
 };
 
-// Refuses a folder without one file per layer.
+// Refuses a folder without one file per layer, and one without weights.
 axollama::Result<LoadedModel> LoadFolder(const std::filesystem::path& folder);
 
 struct Speeds {

@@ -89,6 +89,13 @@ TEST_F(Probe, RefusesWhatIsNoBundle) {
   EXPECT_THAT(LoadFolder(folder_ / "none").error().message, HasSubstr("cannot read"));
   EXPECT_THAT(LoadFolder(folder_).error().message, HasSubstr("is no bundle"));
   WriteModel(spec::WeightType::kS8);
+  spec::Program hollow;
+  hollow.kind = spec::Kind::kPost;
+  hollow.hidden = 64;
+  hollow.vocab = 100;
+  hollow.geometry = true;
+  Write("tiny_post.axmodel", hollow, container::PostGroups(hollow));
+  EXPECT_THAT(LoadFolder(folder_).error().message, HasSubstr("has no weights"));
   std::ofstream(folder_ / "tiny_p8_l1_together.axmodel") << "no model";
   EXPECT_THAT(LoadFolder(folder_).error().message, HasSubstr("tiny_p8_l1_together.axmodel"));
 }
