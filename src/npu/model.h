@@ -51,7 +51,7 @@ struct LoadOptions {
   // and Decode the caller is inside (Enter); Prefill yields between chunks.
   device::CardGate* gate = nullptr;
   StopCheck stop = nullptr;  // asked while waiting for the lease and between files
-  // Where it is kept which libraries queue work rightly (see probe.h). Empty: nothing is kept.
+  // Where it is kept what a card was found to do right (see probe.h). Empty: nothing is kept.
   std::filesystem::path probes;
 };
 
