@@ -22,7 +22,7 @@ constexpr Command kCommands[] = {
 };
 
 constexpr char kUsage[] =
-    "usage: axollama-sim build SRC OUT [options]   makes a bundle from a GGUF file\n"
+    "usage: axollama-sim build SRC OUT [options]   makes a bundle from a GGUF or HF model\n"
     "       axollama-sim status [--json]           shows the cards, who uses them, their faults\n"
     "       axollama-sim fault KIND [options]      makes a card fail\n"
     "       axollama-sim reset [--card N]          clears faults, and what dead processes hold\n"

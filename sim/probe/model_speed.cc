@@ -68,7 +68,8 @@ class Bindings {
   std::vector<std::span<std::byte>> inputs_, outputs_;
 };
 
-Status Add(const fs::path& path, LoadedModel* out) {
+// `kind` is what the file's name says.
+Status Add(const fs::path& path, spec::Kind kind, LoadedModel* out) {
   auto file = axollama::MappedFile::Open(path);
   if (!file) return Fail(file.error());
   auto model = model::Model::Load(file->bytes());
@@ -81,7 +82,12 @@ Status Add(const fs::path& path, LoadedModel* out) {
                 fmt::format("{} has no weights: a bundle of --geometry computes nothing to measure",
                             path.string()));
   }
-  const bool layer = description.program.kind == spec::Kind::kLayer;
+  if (description.program.kind != kind) {
+    return Fail(ErrorKind::kInvalid, fmt::format("{} does not hold what its name says: build the "
+                                                 "bundle again",
+                                                 path.string()));
+  }
+  const bool layer = kind == spec::Kind::kLayer;
   for (const auto& [name, weight] : description.weights) {
     out->weight_bytes += weight.data.size();
     if (!layer || weight.dims.size() != 2 || name.ends_with(".factor")) continue;
@@ -125,8 +131,8 @@ Result<LoadedModel> LoadFolder(const fs::path& folder) {
                             folder.string()));
   }
   LoadedModel out;
-  for (const fs::path& path : layers) AX_RETURN_IF_ERROR(Add(path, &out));
-  AX_RETURN_IF_ERROR(Add(posts[0], &out));
+  for (const fs::path& path : layers) AX_RETURN_IF_ERROR(Add(path, spec::Kind::kLayer, &out));
+  AX_RETURN_IF_ERROR(Add(posts[0], spec::Kind::kPost, &out));
   return out;
 }
 

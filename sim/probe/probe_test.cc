@@ -15,6 +15,7 @@
 namespace axsim::probe {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 class Probe : public testing::Test {
@@ -89,6 +90,12 @@ TEST_F(Probe, RefusesWhatIsNoBundle) {
   EXPECT_THAT(LoadFolder(folder_ / "none").error().message, HasSubstr("cannot read"));
   EXPECT_THAT(LoadFolder(folder_).error().message, HasSubstr("is no bundle"));
   WriteModel(spec::WeightType::kS8);
+  const auto layer = folder_ / "tiny_p8_l1_together.axmodel";
+  std::filesystem::copy_file(folder_ / "tiny_post.axmodel", layer,
+                             std::filesystem::copy_options::overwrite_existing);
+  EXPECT_THAT(LoadFolder(folder_).error().message,
+              AllOf(HasSubstr("tiny_p8_l1_together.axmodel"), HasSubstr("what its name says")));
+  WriteModel(spec::WeightType::kS8);
   spec::Program hollow;
   hollow.kind = spec::Kind::kPost;
   hollow.hidden = 64;
@@ -96,7 +103,7 @@ TEST_F(Probe, RefusesWhatIsNoBundle) {
   hollow.geometry = true;
   Write("tiny_post.axmodel", hollow, container::PostGroups(hollow));
   EXPECT_THAT(LoadFolder(folder_).error().message, HasSubstr("has no weights"));
-  std::ofstream(folder_ / "tiny_p8_l1_together.axmodel") << "no model";
+  std::ofstream(layer) << "no model";
   EXPECT_THAT(LoadFolder(folder_).error().message, HasSubstr("tiny_p8_l1_together.axmodel"));
 }
 
