@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The full round of `./test --full`: the daily one, sanitizers, fuzz replay, soak and arm64.
+"""The full round of `./test --full`: the daily one, sanitizers, fuzz replay, a
+larger model, soak and arm64.
 
     full_round.py [STAGE...]
 
@@ -21,6 +22,7 @@ STAGES = {
     "asan": ["scripts/sanitized_tests.sh", "asan"],
     "fuzz": ["scripts/sanitized_tests.sh", "asan", "-R", "^fuzz"],
     "tsan": ["scripts/sanitized_tests.sh", "tsan"],
+    "gemma": ["tests/fidelity/gemma.sh", "build"],
     "soak": ["python3", "-B", "tests/soak/soak.py"],
     "arm64": ["scripts/arm64_tests.sh"],
 }

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Holds a dump of `axollama perplexity --dump` against the float32 reference.
 
-    compare.py REFERENCE.jsonl DUMP.jsonl s8|s4|bf16
+    compare.py REFERENCE.jsonl DUMP.jsonl s8|s4|bf16 [EMULATIONS.json]
 
 Prints perplexity, top-1 agreement and mean KL, and ends with 1 when a bound is broken. The bounds
-are absolute, and top-1 agreement may also be at most 0.01 below what emulations.json (beside this
-script) gives for the same number formats in float32.
+are those that EMULATIONS.json names. Those of emulations.json (beside this script), which is taken
+without the argument, are absolute, and top-1 agreement may also be at most 0.01 below what the file
+gives for the same number formats in float32.
 
 KL is taken over the reference's 12 best tokens plus one class for all others. A dump names only its
 own 12 best, so a token that it does not name is counted into the class of the others: that can
@@ -43,7 +44,7 @@ def divergence(reference, dump):
 def measure(reference, dump):
     if len(reference) != len(dump):
         raise ValueError(f"the dump has {len(dump)} tokens, the reference {len(reference)}: "
-                         "was it made with --window 512 and the same text?")
+                         "was it made with the reference's --window and text?")
     for n, (a, b) in enumerate(zip(reference, dump), 1):
         if a["id"] != b["id"]:
             raise ValueError(f"line {n}: token {b['id']}, but the reference has {a['id']}: "
@@ -67,11 +68,14 @@ def measure(reference, dump):
 
 def check(found, weights, emulation):
     """The bounds that `found` breaks, in words."""
-    ppl, top1, kl = BOUNDS[weights]
-    top1 = max(top1, emulation["top1"] - BELOW_EMULATION)
+    if "bounds" in emulation:
+        ppl, top1, kl = (emulation["bounds"][key] for key in ("perplexity", "top1", "kl"))
+    else:
+        ppl, top1, kl = BOUNDS[weights]
+        top1 = max(top1, emulation["top1"] - BELOW_EMULATION)
     broken = []
     if not abs(found["ratio"] - 1) <= ppl:
-        broken.append(f"perplexity is off by {found['ratio'] - 1:+.3%}, at most {ppl:.1%} may be")
+        broken.append(f"perplexity is off by {found['ratio'] - 1:+.3%}, at most {ppl:.2%} may be")
     if not found["top1"] >= top1:
         broken.append(f"top-1 agreement is {found['top1']:.4f}, at least {top1:.4f} must be")
     if not found["kl"] <= kl:
@@ -80,12 +84,14 @@ def check(found, weights, emulation):
 
 
 def main(arguments):
-    if len(arguments) != 3 or arguments[2] not in BOUNDS:
+    if len(arguments) not in (3, 4) or arguments[2] not in BOUNDS:
         print(__doc__, file=sys.stderr)
         return 2
     weights = arguments[2]
-    here = pathlib.Path(__file__).resolve().parent
-    emulation = json.loads((here / "emulations.json").read_text())[weights]
+    emulations = pathlib.Path(__file__).resolve().parent / "emulations.json"
+    if len(arguments) == 4:
+        emulations = pathlib.Path(arguments[3])
+    emulation = json.loads(emulations.read_text())[weights]
     try:
         found = measure(read(arguments[0]), read(arguments[1]))
     except (ValueError, KeyError, IndexError, TypeError, OSError) as error:

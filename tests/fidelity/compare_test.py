@@ -19,13 +19,13 @@ class CompareTest(unittest.TestCase):
     def setUp(self):
         self.rows = compare.read(REFERENCE)
 
-    def run_with(self, rows, weights="s8"):
+    def run_with(self, rows, weights="s8", *more):
         with tempfile.TemporaryDirectory() as folder:
             dump = pathlib.Path(folder) / "dump.jsonl"
             dump.write_text("".join(json.dumps(row) + "\n" for row in rows))
             err = io.StringIO()
             with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(err):
-                return compare.main([str(REFERENCE), str(dump), weights]), err.getvalue()
+                return compare.main([str(REFERENCE), str(dump), weights, *more]), err.getvalue()
 
     def test_the_reference_is_long_enough_and_whole(self):
         self.assertGreaterEqual(len(self.rows), 2000)
@@ -74,8 +74,20 @@ class CompareTest(unittest.TestCase):
         self.assertAlmostEqual(compare.divergence(half, [[1, -1.3862944], [3, -2.0]]),
                                0.5 * 0.6931472 + 0.5 * -0.4054651, places=6)
 
+    def test_bounds_may_come_from_a_file(self):
+        for row in self.rows:
+            row["logprob"] -= 0.006
+        self.assertEqual(self.run_with(self.rows)[0], 0)
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump({"s8": {"perplexity_ratio": 1.0, "top1": 1.0, "mean_kl_common": 0.0,
+                              "bounds": {"perplexity": 0.005, "top1": 0.9, "kl": 0.001}}}, file)
+            file.flush()
+            code, err = self.run_with(self.rows, "s8", file.name)
+        self.assertEqual(code, 1)
+        self.assertIn("at most 0.50% may be", err)
+
     def test_malformed_dumps_are_refused(self):
-        self.assertIn("--window 512", self.run_with(self.rows[:-1])[1])
+        self.assertIn("--window", self.run_with(self.rows[:-1])[1])
         changed = copy.deepcopy(self.rows)
         changed[5]["id"] += 1
         self.assertIn("line 6", self.run_with(changed)[1])
