@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -118,16 +119,17 @@ Status NpuModel::TryBoundRows(const std::filesystem::path& probes) {
 
 Status NpuModel::MeasureOtherCalls() {
   constexpr int kSteps = 5;
+  int64_t fastest_ns = std::numeric_limits<int64_t>::max();  // others were interrupted
   link_.LeaveOutExecutes(true);
-  const int64_t start_ns = MonotonicNs();
   for (int i = 0; i < kSteps; ++i) {
+    const int64_t start_ns = MonotonicNs();
     Status status = Settled(StepAndPost(0, 0));  // an error, since nothing is computed
     if (link_.lost()) return status;
+    fastest_ns = std::min(fastest_ns, MonotonicNs() - start_ns);
   }
   link_.LeaveOutExecutes(false);
   // Three uploads and the mark, two copies a layer, the logits.
-  const int64_t calls = kSteps * (2 * int64_t{limits_.layers} + 5);
-  link_.SetOtherCallNs((MonotonicNs() - start_ns) / calls);
+  link_.SetOtherCallNs(fastest_ns / (2 * int64_t{limits_.layers} + 5));
   return {};
 }
 
