@@ -45,7 +45,8 @@ def run(name, command):
     passed, failed = int(match[1]), int(match[2])
     if code != 0 and failed == 0:
         failed = 1
-    print(f"{name}: {passed} passed, {failed} failed", flush=True)
+    where = f": see {log.relative_to(ROOT)}" if failed else ""
+    print(f"{name}: {passed} passed, {failed} failed{where}", flush=True)
     for line in lines:
         if line.startswith(("failed: ", "passed only when run again")):
             print(f"  {line}", flush=True)
