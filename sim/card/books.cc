@@ -196,6 +196,7 @@ bool Books::Join() {
   place.pid.store(static_cast<uint32_t>(getpid()));
   place.generation.store(page_->generation.load());
   place_.store(mine);
+  ++joins_;
   return true;
 }
 
@@ -315,14 +316,14 @@ bool Books::DiedLoading() {
 Books::LoadTurn::LoadTurn(Books& books) : books_(books) {
   FileLock lock(books_);
   if (!books_.IsCurrent()) return;
-  generation_ = books_.generation();
+  join_ = books_.joins_;
   books_.page_->places[books_.place_.load()].loads.fetch_add(1);
 }
 
 Books::LoadTurn::~LoadTurn() {
   FileLock lock(books_);
-  // After a reboot the place may have been emptied for another session.
-  if (!books_.IsCurrent() || books_.generation() != generation_) return;
+  // After a reset or a reboot the place may be another session's, which it was emptied for.
+  if (join_ != books_.joins_ || !books_.IsCurrent()) return;
   books_.page_->places[books_.place_.load()].loads.fetch_sub(1);
 }
 

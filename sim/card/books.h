@@ -93,7 +93,7 @@ class Books {
 
    private:
     Books& books_;
-    uint64_t generation_ = 0;  // 0: the card was lost before
+    uint64_t join_ = 0;  // in which it began; 0: the card was lost before
   };
   bool IsExecuting();  // some living process
   bool IsLoading();    // the same
@@ -125,6 +125,7 @@ class Books {
   std::mutex mutex_;      // the file lock does not tell this process's threads apart
   std::mutex npu_mutex_;  // nor does the NPU's
   std::atomic<int32_t> place_{-1};
+  uint64_t joins_ = 0;  // so far; under mutex_
 };
 
 }  // namespace axsim::card

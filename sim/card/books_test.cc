@@ -212,6 +212,20 @@ TEST_F(BooksTest, ALoadThatARebootEndedIsNoneOfTheNextSession) {
   EXPECT_FALSE(books->IsLoading());
 }
 
+TEST_F(BooksTest, ALoadThatAResetEndedIsNoneOfTheNextSession) {
+  const auto books = Open();
+  ASSERT_TRUE(books->Join());
+  {
+    const Books::LoadTurn old(*books);
+    books->Leave();
+    ASSERT_TRUE(books->Join());
+    EXPECT_FALSE(books->IsLoading());
+  }
+  EXPECT_FALSE(books->IsLoading());
+  const Books::LoadTurn load(*books);
+  EXPECT_TRUE(books->IsLoading());
+}
+
 TEST_F(BooksTest, LoadIsTheShareOfTimeInExecutes) {
   const auto books = Open();
   const int64_t now_ns = 1000 * kSecondNs;
