@@ -17,14 +17,15 @@ constexpr int64_t kForEver = std::numeric_limits<int64_t>::max();
 // A corrupted copy has one wrong byte in so many.
 constexpr size_t kCorruptStride = 256;
 
-// Until the time has come, or the session is over, or faults were given or cleared. The end of the
-// process ends it anyway.
-void WaitUntil(const Session& session, int64_t until_ns) {
+// Until the time has come, or the session or its stream is over, or faults were given or cleared:
+// whoever ends those waits for the work that runs, exit() too.
+void WaitUntil(const Session& session, const WorkQueue& queue, int64_t until_ns) {
   constexpr auto kStep = std::chrono::milliseconds(5);
   const uint64_t generation = session.faults->Generation();
   for (;;) {
     const int64_t left_ns = until_ns - axollama::MonotonicNs();
-    if (left_ns <= 0 || !session.IsUsable() || session.faults->Generation() != generation) return;
+    if (left_ns <= 0 || !session.IsUsable() || queue.stopping()) return;
+    if (session.faults->Generation() != generation) return;
     std::this_thread::sleep_for(
         std::min<std::chrono::nanoseconds>(kStep, std::chrono::nanoseconds(left_ns)));
   }
@@ -69,7 +70,7 @@ axclError DisturbLoadEnd(Session& session) {
   return AXCL_ERR_ENGINE_EXECUTE_FAIL;
 }
 
-axclError DisturbExecute(Session& session) {
+axclError DisturbExecute(Session& session, const WorkQueue& queue) {
   Board& board = *session.faults;
   if (IsWedged(session)) return AXCL_ERR_ENGINE_EXECUTE_FAIL;
   if (board.Armed(Kind::kLoadWedges) &&
@@ -91,8 +92,9 @@ axclError DisturbExecute(Session& session) {
   }
   if (const auto hang = board.Fire(Kind::kHang)) {
     const auto for_ms = hang->fault.for_ms;
-    WaitUntil(session, for_ms ? axollama::MonotonicNs() + static_cast<int64_t>(*for_ms) * 1'000'000
-                              : kForEver);
+    WaitUntil(
+        session, queue,
+        for_ms ? axollama::MonotonicNs() + static_cast<int64_t>(*for_ms) * 1'000'000 : kForEver);
     return AXCL_ERR_ENGINE_EXECUTE_FAIL;
   }
   return AXCL_SUCC;
@@ -103,9 +105,9 @@ double SlowFactor(const Session& session) {
   return slow ? slow->fault.factor : 1;
 }
 
-void Linger(const Session& session, int64_t begin_ns, double factor) {
+void Linger(const Session& session, const WorkQueue& queue, int64_t begin_ns, double factor) {
   const auto taken_ns = static_cast<double>(axollama::MonotonicNs() - begin_ns);
-  WaitUntil(session, begin_ns + static_cast<int64_t>(taken_ns * factor));
+  WaitUntil(session, queue, begin_ns + static_cast<int64_t>(taken_ns * factor));
 }
 
 void DisturbRead(const Session& session, std::span<std::byte> host) {

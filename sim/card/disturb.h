@@ -18,15 +18,16 @@ void DisturbCall(Session& session);
 void DisturbIdle(faults::Board& board, Books& books);
 
 // Before a load, in its LoadTurn, and before an execute, in its NpuTurn: AXCL_SUCC, or what the
-// call returns instead of being done. A hang is waited for here.
+// call returns instead of being done. A hang is waited for here, until `queue`, whose turn it is,
+// is stopped.
 axclError DisturbLoad(Session& session);
-axclError DisturbExecute(Session& session);
+axclError DisturbExecute(Session& session, const WorkQueue& queue);
 // At the end of a load: one that ran beside an execute may have wedged the card.
 axclError DisturbLoadEnd(Session& session);
 // How many times longer an execute takes than it should; 1 unless the card is slow.
 double SlowFactor(const Session& session);
 // Where no time is simulated: an execute that began at `begin_ns` takes so many times longer.
-void Linger(const Session& session, int64_t begin_ns, double factor);
+void Linger(const Session& session, const WorkQueue& queue, int64_t begin_ns, double factor);
 
 // What a copy brought to the host.
 void DisturbRead(const Session& session, std::span<std::byte> host);

@@ -207,7 +207,7 @@ axclError Engine::Execute(Session& session, Turn& turn, uint64_t model_id, uint6
   Books::NpuTurn npu(*session.books);
   turn.WaitForNpu(npu.free_at_ns());
   const int64_t begin_ns = axollama::MonotonicNs();
-  axclError code = DisturbExecute(session);
+  axclError code = DisturbExecute(session, turn.queue());
   if (code == AXCL_SUCC) code = Compute(session, *loaded, group, io);
   if (code == AXCL_SUCC) {
     const double factor = SlowFactor(session);
@@ -216,7 +216,7 @@ axclError Engine::Execute(Session& session, Turn& turn, uint64_t model_id, uint6
           static_cast<int64_t>(static_cast<double>(loaded->execute_ns[group]) * factor));
       npu.SetSpan(turn.start_ns(), end_ns);
     } else if (factor > 1) {
-      Linger(session, begin_ns, factor);
+      Linger(session, turn.queue(), begin_ns, factor);
     }
   }
   // A card that was rebooted in between computed nothing.

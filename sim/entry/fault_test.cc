@@ -162,6 +162,29 @@ TEST_F(FaultTest, AHangForEverEndsWithAResetOfAnyKind) {
   }
 }
 
+// Whoever ends the stream waits for what runs on it, and exit() ends all of them.
+TEST_F(FaultTest, AHangForEverEndsWithItsStreamAndItsProgram) {
+  const auto hang = [this] {
+    Prepare();
+    void* stream = nullptr;
+    if (AX(axclrtCreateStream)(&stream) != AXCL_SUCC) abort();
+    Give(R"({"kind":"hang"})");
+    if (Queue(stream) != AXCL_SUCC) abort();
+    while (Board()->List().back().fired == 0) std::this_thread::yield();
+    return stream;
+  };
+  const pid_t child = fork();
+  if (child == 0) {
+    hang();
+    exit(HasFailure() ? 1 : 0);
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(AX(axclrtDestroyStreamForce)(hang()), AXCL_SUCC);
+  EXPECT_EQ(Execute(), AXCL_SUCC);
+}
+
 TEST_F(FaultTest, ASlowCardTakesLongerAndComputesTheSame) {
   Prepare();
   Give(R"({"kind":"slow","factor":3})");
