@@ -64,23 +64,11 @@ Result<int64_t> GetIntIn(const json::Object& object, std::string_view key, int64
 }
 
 // The whole of `text` as a number.
-template <typename Number>
-std::optional<Number> ToNumber(std::string_view text, int base) {
-  Number number{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, base);
+std::optional<uint32_t> ToNumber(std::string_view text) {
+  uint32_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
   return number;
-}
-
-// "0x8030010B", as the vendor's error codes are written.
-Result<int32_t> ParseCode(std::string_view text) {
-  if (text.starts_with("0x") || text.starts_with("0X")) {
-    const auto code = ToNumber<uint32_t>(text.substr(2), 16);
-    if (code && *code != 0) return static_cast<int32_t>(*code);
-  }
-  return Fail(
-      ErrorKind::kInvalid,
-      fmt::format("\"init_error\" is \"{}\", but must be null or a code like 0x8030010B", text));
 }
 
 Status CheckProfile(std::string_view profile) {
@@ -149,7 +137,7 @@ Result<Config> FromObject(const json::Object& object) {
   config.threads = static_cast<uint32_t>(threads);
   AX_ASSIGN_OR_RETURN(const std::string code, json::GetString(object, "init_error", ""));
   if (json::Find(object, "init_error") != nullptr) {
-    AX_ASSIGN_OR_RETURN(config.init_error, ParseCode(code));
+    AX_ASSIGN_OR_RETURN(config.init_error, faults::ParseCode("init_error", code));
   }
   if (const json::Value* cards = json::Find(object, "cards")) {
     AX_ASSIGN_OR_RETURN(config.cards, ParseCards(*cards));
@@ -188,7 +176,7 @@ Status ApplyEnvironment(Config* config) {
   }
   if (const auto isa = axollama::GetEnv("AXSIM_ISA")) config->isa = *isa;
   if (const auto text = axollama::GetEnv("AXSIM_THREADS")) {
-    const auto threads = ToNumber<uint32_t>(*text, 10);
+    const auto threads = ToNumber(*text);
     if (!threads || *threads > kMaxThreads) {
       return Fail(ErrorKind::kInvalid, fmt::format("AXSIM_THREADS is \"{}\", but must be a number "
                                                    "from 0 (the fastest count) to {}",

@@ -89,17 +89,6 @@ Status CheckKeys(const json::Object& object, const Row& row) {
   return {};
 }
 
-Result<int32_t> ParseCode(std::string_view text) {
-  uint32_t code = 0;
-  if (text.starts_with("0x") || text.starts_with("0X")) {
-    const char* const end = text.data() + text.size();
-    const auto [last, error] = std::from_chars(text.data() + 2, end, code, 16);
-    if (error == std::errc{} && last == end && code != 0) return static_cast<int32_t>(code);
-  }
-  return Fail(ErrorKind::kInvalid,
-              fmt::format("\"code\" is \"{}\", but must be one like 0x8030070C", text));
-}
-
 std::string_view Ending(uint64_t number) {
   if (number % 100 >= 11 && number % 100 <= 13) return "th";
   switch (number % 10) {
@@ -126,6 +115,17 @@ std::string KindNames() {
 
 bool IsLasting(Kind kind) { return RowOf(kind).lasting; }
 
+Result<int32_t> ParseCode(std::string_view key, std::string_view text) {
+  uint32_t code = 0;
+  if (text.starts_with("0x") || text.starts_with("0X")) {
+    const char* const end = text.data() + text.size();
+    const auto [last, error] = std::from_chars(text.data() + 2, end, code, 16);
+    if (error == std::errc{} && last == end && code != 0) return static_cast<int32_t>(code);
+  }
+  return Fail(ErrorKind::kInvalid,
+              fmt::format("\"{}\" is \"{}\", but must be a code like 0x8030070C", key, text));
+}
+
 Result<Fault> ParseFault(const json::Object& object) {
   Fault fault;
   AX_ASSIGN_OR_RETURN(fault.kind, ParseKind(object));
@@ -141,6 +141,8 @@ Result<Fault> ParseFault(const json::Object& object) {
       return Fail(ErrorKind::kInvalid, "\"probability\" must be from 0 to 1");
     }
     fault.probability = probability;
+  } else if (json::Find(object, "seed") != nullptr && fault.kind != Kind::kCorruptRead) {
+    return Fail(ErrorKind::kInvalid, "\"seed\" is of a \"probability\", which is not given");
   }
   const bool repeats = row.lasting || fault.every != 0 || fault.probability;
   AX_ASSIGN_OR_RETURN(fault.count, GetCount(object, "count", repeats ? 0 : 1, 0, kMost));
@@ -154,7 +156,7 @@ Result<Fault> ParseFault(const json::Object& object) {
   }
   if (json::Find(object, "code") != nullptr) {
     AX_ASSIGN_OR_RETURN(const std::string code, json::GetString(object, "code", ""));
-    AX_ASSIGN_OR_RETURN(fault.code, ParseCode(code));
+    AX_ASSIGN_OR_RETURN(fault.code, ParseCode("code", code));
   }
   return fault;
 }

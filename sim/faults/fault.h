@@ -61,6 +61,8 @@ struct Fault {
 
 // Strict: unknown keys, keys of other kinds, wrong types and values out of range are errors.
 axollama::Result<Fault> ParseFault(const axollama::json::Object& object);
+// A return code of the vendor's, as "0x8030070C"; `key` is what the error names.
+axollama::Result<int32_t> ParseCode(std::string_view key, std::string_view text);
 // What ParseFault reads as the same fault, and equal faults as equal text.
 axollama::json::Object ToJson(const Fault& fault);
 // For people: "execute_error at the 5th call".

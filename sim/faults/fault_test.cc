@@ -66,6 +66,8 @@ TEST(FaultTest, ErrorsNameWhatIsWrong) {
   EXPECT_NE(ErrorOf(R"({"kind":"hang","for_ms":-1})").find("\"for_ms\""), std::string::npos);
   EXPECT_NE(ErrorOf(R"({"kind":"hang","for_ms":1e300})").find("\"for_ms\""), std::string::npos);
   EXPECT_NE(ErrorOf(R"({"kind":"hang","probability":2})").find("probability"), std::string::npos);
+  EXPECT_NE(ErrorOf(R"({"kind":"hang","seed":5})").find("\"seed\""), std::string::npos);
+  EXPECT_TRUE(Parse(R"({"kind":"corrupt_read","seed":5})"));  // chooses the bytes, too
   EXPECT_NE(ErrorOf(R"({"kind":"slow","factor":0})").find("\"factor\""), std::string::npos);
   EXPECT_NE(ErrorOf(R"({"kind":"execute_error","code":"0x"})").find("\"code\""), std::string::npos);
   EXPECT_NE(ErrorOf(R"({"kind":"execute_error","code":"0x0"})").find("\"code\""),
