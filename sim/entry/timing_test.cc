@@ -85,9 +85,12 @@ TEST_F(TimingTest, QueuedWorkIsDoneWhenItsTimeHasPassed) {
   for (int i = 0; i < kExecutes; ++i) {
     ASSERT_EQ(AX(axclrtEngineExecuteAsync)(id_, context_, 0, io_, stream), AXCL_SUCC);
   }
-  EXPECT_EQ(AX(axclrtSynchronizeStreamWithTimeout)(stream, 0), Code(0x80300383));
+  // A thread that was kept waiting itself may find them done.
+  const int64_t least_ns = kExecutes * (kExecuteNs - 68'000) - kMadeUpNs;
+  const axclError looked = AX(axclrtSynchronizeStreamWithTimeout)(stream, 0);
+  if (NowNs() - begin_ns < least_ns) EXPECT_EQ(looked, Code(0x80300383));
   ASSERT_EQ(AX(axclrtSynchronizeStream)(stream), AXCL_SUCC);
-  EXPECT_GE(NowNs() - begin_ns, kExecutes * (kExecuteNs - 68'000) - kMadeUpNs);
+  EXPECT_GE(NowNs() - begin_ns, least_ns);
   EXPECT_EQ(AX(axclrtDestroyStream)(stream), AXCL_SUCC);
 }
 

@@ -39,6 +39,7 @@ int64_t ChunkNs(const spec::Program& program, uint32_t chunk, uint32_t history) 
 
 TEST(ExecuteTime, MeasuredShapesTakeWhatWasMeasured) {
   EXPECT_EQ(RowNs(Layer(WeightType::kS8), 2048), 1'500'000);
+  EXPECT_EQ(RowNs(Layer(WeightType::kS4), 2048), 1'170'000);
   EXPECT_EQ(RowNs(Layer(WeightType::kBf16), 2048), 3'240'000);
   const auto post = Post(1024, 151'936);
   EXPECT_EQ(ExecuteNs(post, container::PostGroups(post)[0]), 7'900'000);
