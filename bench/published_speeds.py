@@ -178,12 +178,20 @@ def median_s(times, work):
     return statistics.median(seconds)
 
 
+def run(command, env=None):
+    """What it prints; ends the program with what it says if it fails."""
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"error: {command[0]} failed: {done.stderr.strip()}")
+    return done.stdout
+
+
 def build_geometry(program, row, folder):
     path = os.path.join(folder, f"{row.geometry}-{row.weights}")
     if not os.path.exists(path):
         command = [program, "build", "--geometry", row.geometry, path, "--weights", row.weights]
         command += ["--context", str(CONTEXT), "--prefill-len", str(CHUNK)]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        run(command)
     return path
 
 
@@ -196,8 +204,7 @@ def own_tokens_per_s(program, row, bundle, folder):
     command += ["--prompt-tokens", "1", "--generate", str(TOKENS + 1)]
     env = {**os.environ, "AXSIM_CONFIG": config, "AXOLLAMA_RUNTIME_DIR": folder,
            "AXOLLAMA_HOME": folder}
-    done = subprocess.run(command, env=env, check=True, capture_output=True, text=True)
-    return json.loads(done.stdout)["decode_tokens_per_s"]
+    return json.loads(run(command, env))["decode_tokens_per_s"]
 
 
 def ratio_to(published, predicted):
@@ -253,13 +260,18 @@ def main():
     arguments = parser.parse_args()
     rows = [row for row in ROWS if not arguments.models or row.geometry in arguments.models]
     if not rows:
-        sys.exit(f"error: no such model; there are {', '.join({r.geometry: 0 for r in ROWS})}")
+        sys.exit(f"error: no such model; there are {', '.join(dict.fromkeys(r.geometry for r in ROWS))}")
     program = os.path.join(arguments.build, "axollama-sim")
     axollama = os.path.join(arguments.build, "axollama")
     library = os.path.join(arguments.build, "sim", "libaxcl_rt.so")
+    for path in (program, library):
+        if not os.path.exists(path):
+            sys.exit(f"error: there is no {path}; scripts/build.sh makes it, --build names another")
 
     table = Table()
     with tempfile.TemporaryDirectory(prefix="axspeeds") as folder:
+        for name in ("AXSIM_CONFIG", "AXSIM_PROFILE", "AXSIM_THREADS", "AXSIM_ISA"):
+            os.environ.pop(name, None)  # they would go before what is configured here
         os.environ["AXSIM_STATE"] = os.path.join(folder, "card")
         for row in rows:
             bundle = build_geometry(program, row, folder)
