@@ -305,7 +305,7 @@ fn byte_level(
 /// Type 2: base64 a line, WordPiece. Whether text is put into lower case shows in the vocabulary.
 fn word_pieces(lines: &mut Lines, marks: &Marks) -> Result<Value, String> {
     let count = lines.count()?;
-    let mut texts = Vec::with_capacity(count);
+    let mut texts = Vec::new();
     for _ in 0..count {
         match String::from_utf8(lines.base64()?) {
             Ok(text) => texts.push(text),
