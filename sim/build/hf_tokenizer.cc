@@ -153,10 +153,14 @@ Result<TokenizerFiles> FromJson(const fs::path& folder, const SettingsJson& conf
   return files;
 }
 
-// Tokens that were added to the pieces get the ids behind them.
+// Tokens that were added to the pieces get the ids behind them, or give a piece another text.
 Status AddTokens(const SettingsJson& settings, const AddedTokens& added, TokenizerFacts* facts) {
   for (const auto& [id, token] : added) {
     if (id < facts->tokens.size()) {
+      if (!token.content.empty() && token.content != facts->tokens[id]) {
+        facts->tokens[id] = token.content;
+        if (facts->kinds[id] != kUnknown) facts->kinds[id] = kUserDefined;
+      }
       if (token.special && facts->kinds[id] != kUnknown) facts->kinds[id] = kControl;
       continue;
     }

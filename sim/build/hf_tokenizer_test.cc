@@ -127,6 +127,20 @@ TEST_F(FolderTokenizer, SettingsBesideThePiecesCount) {
   EXPECT_EQ(files->chat_template, "J");
 }
 
+TEST_F(FolderTokenizer, AnAddedTokenMayRenameAPiece) {
+  folder_.Write("tokenizer.model", PieceFile().Content());
+  folder_.Write("tokenizer_config.json",
+                R"({"added_tokens_decoder":{"7":{"content":"<tool>","special":false}}})");
+  const auto files = Make();
+  ASSERT_TRUE(files) << files.error().message;
+  const auto root = json::ParseObject(files->tokenizer_json, "t");
+  ASSERT_TRUE(root) << root.error().message;
+  EXPECT_EQ(root->at("model").at("vocab").at("<tool>").to_number<int>(), 7);
+  const auto& added = root->at("added_tokens").as_array().back();
+  EXPECT_EQ(added.at("content").as_string(), "<tool>");
+  EXPECT_FALSE(added.at("special").as_bool());
+}
+
 TEST_F(FolderTokenizer, RefusesPiecesByName) {
   PieceFile file;
   file.trainer = Number(3, 1);
