@@ -67,9 +67,11 @@ axclError Engine::Finish(Session& session, Turn& turn, std::shared_ptr<LoadedMod
   for (const container::Group& group : *loaded->groups) {
     loaded->execute_ns.push_back(timing::ExecuteNs(loaded->model->description().program, group));
   }
-  if (const axclError fault = DisturbLoadEnd(session); fault != AXCL_SUCC) return fault;
   // Of a geometry there is nothing to load.
   if (!loaded->model->description().program.geometry) turn.EndLoad(bytes.size(), over_the_bus);
+  turn.Wait();  // the load is under way, and its copy on the card, until then
+  if (const axclError fault = DisturbLoadEnd(session); fault != AXCL_SUCC) return fault;
+  if (!session.IsUsable()) return AXCL_ERR_ENGINE_EXECUTE_FAIL;
   const uint64_t id = next_id_.fetch_add(1);
   const std::lock_guard lock(session.mutex);
   session.models.emplace(id, std::move(loaded));

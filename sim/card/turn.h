@@ -27,15 +27,7 @@ class Turn {
       : costs_(costs), queue_(queue), kind_(kind) {
     if (costs.timed) job_.emplace(timing::Clock::System(), queue.timeline(), asked_ns);
   }
-  ~Turn() {
-    if (!job_) return;
-    if (!end_ns_) End(0);
-    if (kind_ == TurnKind::kCall) {
-      timing::HostTime::OfThisThread().ArriveAt(*end_ns_);
-    } else {
-      timing::Clock::System().SleepUntilNs(*end_ns_);
-    }
-  }
+  ~Turn() { Wait(); }
   Turn(const Turn&) = delete;
   Turn& operator=(const Turn&) = delete;
 
@@ -62,6 +54,17 @@ class Turn {
   // Nothing went to the card.
   void EndAtOnce() {
     if (job_) end_ns_ = job_->End(0);
+  }
+  // Until its time has passed; nothing more is added to it.
+  void Wait() {
+    if (!job_) return;
+    if (!end_ns_) End(0);
+    if (kind_ == TurnKind::kCall) {
+      timing::HostTime::OfThisThread().ArriveAt(*end_ns_);
+    } else {
+      timing::Clock::System().SleepUntilNs(*end_ns_);
+    }
+    job_.reset();
   }
 
  private:

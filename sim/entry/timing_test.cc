@@ -2,6 +2,7 @@
 // time is only held against least durations, since a busy machine may take any longer.
 #include <time.h>
 
+#include <thread>
 #include <vector>
 
 #include "sim/entry/fixture.h"
@@ -88,7 +89,9 @@ TEST_F(TimingTest, QueuedWorkIsDoneWhenItsTimeHasPassed) {
   // A thread that was kept waiting itself may find them done.
   const int64_t least_ns = kExecutes * (kExecuteNs - 68'000) - kMadeUpNs;
   const axclError looked = AX(axclrtSynchronizeStreamWithTimeout)(stream, 0);
-  if (NowNs() - begin_ns < least_ns) EXPECT_EQ(looked, Code(0x80300383));
+  if (NowNs() - begin_ns < least_ns) {
+    EXPECT_EQ(looked, Code(0x80300383));
+  }
   ASSERT_EQ(AX(axclrtSynchronizeStream)(stream), AXCL_SUCC);
   EXPECT_GE(NowNs() - begin_ns, least_ns);
   EXPECT_EQ(AX(axclrtDestroyStream)(stream), AXCL_SUCC);
@@ -127,6 +130,39 @@ TEST_F(TimingTest, ProcessesShareTheNpu) {
   ASSERT_EQ(waitpid(child, &status, 0), child);
   EXPECT_EQ(status, 0);
   EXPECT_GE(NowNs() - begin_ns, 2 * kExecutes * kExecuteNs - kMadeUpNs);
+}
+
+// A load is under way as long as it takes, with its copy on the card: killed in it, a process
+// wedges a card that does so.
+TEST_F(TimingTest, ALoadIsUnderWayAsLongAsItTakes) {
+  constexpr char kConfig[] = R"({"profile":"pi5","cards":[{"faults":[{"kind":"load_wedges"}]}]})";
+  const auto path = folder_ / "post.axmodel";
+  const auto load = [&] { return AX(axclrtEngineLoadFromFile)(path.c_str(), &id_); };
+  WritePostModel(path, kHidden, 1'000'000);  // 64 MB: 1.3 s
+  const uint64_t file_kb = std::filesystem::file_size(path) >> 10;
+  int start[2];
+  ASSERT_EQ(pipe(start), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    char byte = 0;
+    if (read(start[0], &byte, 1) == 1) Open(kConfig);
+    load();
+    _exit(1);
+  }
+  Open(kConfig);
+  const uint64_t free_kb = FreeKb();
+  EXPECT_EQ(write(start[1], "x", 1), 1);
+  int status = -1;
+  while (free_kb - FreeKb() < 2 * file_kb && waitpid(child, &status, WNOHANG) == 0) {
+    std::this_thread::yield();
+  }
+  ASSERT_EQ(status, -1) << "it was not seen to load";
+  ASSERT_GT(child, 0);  // kill would take -1 for everybody
+  kill(child, SIGKILL);
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  close(start[0]);
+  close(start[1]);
+  EXPECT_EQ(load(), Code(0x8030070C));
 }
 
 // The busy share is that of the card's time, not of the CPU's few microseconds.
