@@ -39,7 +39,7 @@ static constexpr size_t S4Spans(size_t cols) { return (cols + 63) / 64; }
 inline constexpr size_t kPanelRows = 32;
 
 // Scratch of a gemm call: kPanelRows rows of one block as int16 and as int8, or 4 rows of bf16 as
-// float.
+// float; of one token, whatever form of its codes suits the multiplier, in at most 16 bytes each.
 static constexpr size_t PanelBytes(size_t cols) {
   const size_t s8 = kPanelRows * kBlockCols * (sizeof(int16_t) + sizeof(int8_t));
   const size_t bf16 = 4 * PaddedCols(cols) * sizeof(float);

@@ -1,6 +1,7 @@
-// The kernels for x86 with AVX-512 (F, BW, VL, DQ) and its VNNI: vpdpwssd multiplies 32 pairs of
-// int16 and adds them up in one instruction. The rules of avx2/avx2.h hold here too. A CPU that has
-// these instructions has AVX2, whose functions are used where wider ones gain nothing.
+// The kernels for x86 with AVX-512 (F, BW, VL, DQ) and its VNNI. vpdpwssd multiplies 32 pairs of
+// int16 and adds them up in one instruction, which serves many tokens; vpdpbusd does that with
+// bytes, which serves one (bytes.h). The rules of avx2/avx2.h hold here too. A CPU that has these
+// instructions has AVX2, whose functions are used where wider ones gain nothing.
 #pragma once
 
 #include "sim/kernels/kernels.h"

@@ -1,12 +1,12 @@
 // 4-bit weights: codes and factors are turned into int8 by table, 64 columns at a time, and the
 // rest is as with s8.
 #include "sim/kernels/avx512vnni/avx512vnni.h"
+#include "sim/kernels/avx512vnni/bytes.h"
 #include "sim/kernels/avx512vnni/lanes.h"
 
 namespace axsim::kernels::avx512vnni {
 namespace {
 
-constexpr size_t kSpanCols = 64;
 constexpr size_t kSpanBytes = 32;
 constexpr size_t kBlockSpans = kBlockCols / kSpanCols;
 constexpr size_t kPrefetchBytes = 4096;
@@ -16,60 +16,78 @@ struct Span {
   __m256i low, high;
 };
 
-inline __m256i Table(size_t factor) {
+// The row of kS4Table at a multiple of 16 bytes.
+inline __m256i Table(size_t at) {
   return _mm256_broadcastsi128_si256(
-      _mm_load_si128(reinterpret_cast<const __m128i*>(kS4Table.values[factor])));
+      _mm_load_si128(reinterpret_cast<const __m128i*>(kS4Table.values[0] + at)));
 }
 
-inline Span Unpack(const uint8_t* codes, uint8_t factors) {
+inline Span Unpack(const uint8_t* codes, size_t factors) {
   const __m256i nibble = _mm256_set1_epi8(15);
   const __m256i both = Load32(codes);
   const __m256i low = _mm256_and_si256(both, nibble);
   const __m256i high = _mm256_and_si256(_mm256_srli_epi16(both, 4), nibble);
-  return {_mm256_shuffle_epi8(Table(factors & 15), low),
-          _mm256_shuffle_epi8(Table(factors >> 4), high)};
+  return {_mm256_shuffle_epi8(Table((factors & 0x0f) << 4), low),
+          _mm256_shuffle_epi8(Table(factors & 0xf0), high)};
 }
 
-// Up to four rows from row r on, beside each other, as in s8.cc.
-void GemvRows(const S4Matrix& w, size_t r, size_t rows, const QuantizedRows& x, float* y) {
+// R rows, one or four, beside each other, as in s8.cc; but in halves of a register, whose shuffles
+// and multiplications do not wait for each other's ports.
+template <size_t R>
+inline void GemvRows(const S4Matrix& w, size_t r, const Bytes& x, const float* x_scales, float* y) {
   const size_t spans = S4Spans(w.cols);
-  size_t row[4];  // where its next span is
-  for (size_t i = 0; i < 4; ++i) row[i] = (r + (i < rows ? i : rows - 1)) * spans;
-  const uint8_t* ahead = w.codes + row[0] * kSpanBytes + kPrefetchBytes;
-  const int16_t* token = x.codes;
+  const uint8_t* codes = w.codes + r * spans * kSpanBytes;
+  const uint8_t* factors = w.factors + r * spans;
+  const uint8_t* ahead = codes + kPrefetchBytes;
+  const uint8_t* token = x.planes;
+  const __m256i flip = _mm256_set1_epi8(-128);
   __m128 total = _mm_setzero_ps();
   for (size_t first = 0, block = 0; first < spans; first += kBlockSpans, ++block) {
     const size_t n = spans - first < kBlockSpans ? spans - first : kBlockSpans;
-    __m512i a[4][2];
+    const __m256i start = Halves(x.starts[block]);
+    __m256i low[R], high[R];
 #pragma GCC unroll 4
-    for (size_t i = 0; i < 4; ++i) a[i][0] = a[i][1] = _mm512_setzero_si512();
-    for (size_t s = 0; s < n; ++s, token += kSpanCols) {
-      const __m512i x0 = _mm512_loadu_si512(token);
-      const __m512i x1 = _mm512_loadu_si512(token + 32);
+    for (size_t i = 0; i < R; ++i) {
+      low[i] = start;
+      high[i] = _mm256_setzero_si256();
+    }
+    for (size_t s = 0; s < n; ++s) {
+      const __m256i x_low0 = Load32(token), x_low1 = Load32(token + 32);
+      const __m256i x_high0 = Load32(token + 64), x_high1 = Load32(token + 96);
+      token += 2 * kSpanCols;
       _mm_prefetch(ahead, _MM_HINT_T0);
       _mm_prefetch(ahead + 64, _MM_HINT_T0);
       ahead += 4 * kSpanBytes;
 #pragma GCC unroll 4
-      for (size_t i = 0; i < 4; ++i) {
-        const Span v = Unpack(w.codes + (row[i] + s) * kSpanBytes, w.factors[row[i] + s]);
-        a[i][0] = MulAdd(a[i][0], v.low, x0);
-        a[i][1] = MulAdd(a[i][1], v.high, x1);
+      for (size_t i = 0; i < R; ++i) {
+        const Span v = Unpack(codes + i * spans * kSpanBytes, factors[i * spans]);
+        low[i] = _mm256_dpbusd_epi32(low[i], x_low0, v.low);
+        high[i] = _mm256_dpbusd_epi32(high[i], _mm256_xor_si256(v.low, flip), x_high0);
+        low[i] = _mm256_dpbusd_epi32(low[i], x_low1, v.high);
+        high[i] = _mm256_dpbusd_epi32(high[i], _mm256_xor_si256(v.high, flip), x_high1);
       }
+      codes += kSpanBytes;
+      ++factors;
     }
-    for (size_t& at : row) at += n;
-    total = AddBlock(total, a, x.scales[block]);
+    __m256i sums[4];
+#pragma GCC unroll 4
+    for (size_t i = 0; i < 4; ++i) {
+      const size_t at = i < R ? i : 0;
+      sums[i] = _mm256_add_epi32(low[at], _mm256_slli_epi32(high[at], 8));
+    }
+    total = AddBlock(total, sums, x_scales[block]);
   }
-  const __mmask8 mask = FirstOf8(rows);
-  _mm_mask_storeu_ps(y + r, mask, _mm_mul_ps(total, _mm_maskz_loadu_ps(mask, w.scales + r)));
+  StoreRows(total, w.scales + r, R, y + r);
 }
 
 }  // namespace
 
 void S4Matmul(const S4Matrix& w, const QuantizedRows& x, float* y, size_t y_stride, void* panel) {
   if (x.tokens == 1) {
+    const Bytes bytes = SplitCodes(x.codes, w.cols, panel);
     size_t r = 0;
-    for (; r + 4 <= w.rows; r += 4) GemvRows(w, r, 4, x, y);
-    if (r < w.rows) GemvRows(w, r, w.rows - r, x, y);
+    for (; r + 4 <= w.rows; r += 4) GemvRows<4>(w, r, bytes, x.scales, y);
+    for (; r < w.rows; ++r) GemvRows<1>(w, r, bytes, x.scales, y);
     return;
   }
   const size_t spans = S4Spans(w.cols);
