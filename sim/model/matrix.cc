@@ -5,8 +5,10 @@
 namespace axsim::model {
 namespace {
 
-constexpr size_t kStreamBytes = 32768;  // of weights per unit when one token is multiplied
-constexpr size_t kRowAlign = 16;
+// Of weights per unit when one token is multiplied: the kernels fetch ahead by some KiB, which at
+// the end of a unit is for nothing if another thread takes the next.
+constexpr size_t kStreamBytes = 65536;
+constexpr size_t kRowAlign = 8;
 
 }  // namespace
 
@@ -30,8 +32,11 @@ void Activations::Encode(const kernels::Kernels& kernels, size_t token) const {
 
 size_t UnitRows(const Matrix& matrix, size_t tokens) {
   if (tokens > 1) return kernels::kPanelRows;
-  const size_t rows = kStreamBytes / matrix.row_bytes() / kRowAlign * kRowAlign;
-  return std::clamp(rows, kRowAlign, 16 * kRowAlign);
+  // An even number of equal units: two threads end together.
+  const size_t stream_bytes = matrix.rows * matrix.row_bytes();
+  const size_t units = (stream_bytes + 2 * kStreamBytes - 1) / (2 * kStreamBytes) * 2;
+  const size_t rows = (matrix.rows + units - 1) / units;
+  return (rows + kRowAlign - 1) / kRowAlign * kRowAlign;
 }
 
 Slice UnitSlice(const Matrix& matrix, size_t tokens, size_t unit) {
