@@ -136,7 +136,9 @@ void Activate(Gate kind, float* gate, const float* up, size_t n) {
 uint64_t MultiplyAdds(uint64_t turns) {
   constexpr size_t kSums = 16;
   int32x4_t sums[kSums];
-  for (int32x4_t& sum : sums) sum = vdupq_n_s32(0);
+// Unrolled, or the sums would lie in memory.
+#pragma GCC unroll 16
+  for (size_t s = 0; s < kSums; ++s) sums[s] = vdupq_n_s32(0);
   const int16x4_t w = vdup_n_s16(3), x = vdup_n_s16(5);
   for (uint64_t i = 0; i < turns; ++i) {
 #pragma GCC unroll 16

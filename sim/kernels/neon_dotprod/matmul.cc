@@ -146,7 +146,9 @@ void S4Matmul(const S4Matrix& w, const QuantizedRows& x, float* y, size_t y_stri
 uint64_t MultiplyAdds(uint64_t turns) {
   constexpr size_t kSums = 16;
   int32x4_t sums[kSums];
-  for (int32x4_t& sum : sums) sum = vdupq_n_s32(0);
+// Unrolled, or the sums would lie in memory.
+#pragma GCC unroll 16
+  for (size_t s = 0; s < kSums; ++s) sums[s] = vdupq_n_s32(0);
   const int8x16_t w = vdupq_n_s8(3), x = vdupq_n_s8(5);
   for (uint64_t i = 0; i < turns; ++i) {
 #pragma GCC unroll 16
