@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/one_line.h"
 #include "sim/build/builder.h"
 
 namespace axsim::build {
@@ -78,13 +79,6 @@ int Usage(std::string_view what) {
   return kUsage;
 }
 
-// One line, also where CLI11 makes several.
-std::string OneLine(std::string text) {
-  for (char& c : text) c = c == '\n' ? ' ' : c;
-  while (!text.empty() && text.back() == ' ') text.pop_back();
-  return text;
-}
-
 }  // namespace
 
 int BuildMain(int argc, char** argv) {
@@ -123,7 +117,7 @@ int BuildMain(int argc, char** argv) {
     Say(stdout, app.help());
     return 0;
   } catch (const CLI::ParseError& error) {
-    return Usage(OneLine(error.what()));
+    return Usage(axollama::OneLine(error.what()));
   }
   if (!options.geometry.empty() && options.out.empty()) {
     std::swap(options.source, options.out);
@@ -149,7 +143,7 @@ int BuildMain(int argc, char** argv) {
       Say(stderr, fmt::format("interrupted: {} was not made\n", options.out.string()));
       return kInterrupted;
     }
-    Say(stderr, fmt::format("error: {}\n", OneLine(report.error().message)));
+    Say(stderr, fmt::format("error: {}\n", axollama::OneLine(report.error().message)));
     return kFailed;
   }
   Say(stdout,

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "base/json.h"
+#include "base/one_line.h"
 #include "sim/control/control.h"
 
 namespace axsim::control {
@@ -22,23 +23,18 @@ namespace json = axollama::json;
 
 constexpr int kFailed = 1, kUsage = 2;
 
-std::string OneLine(std::string text) {
-  std::replace(text.begin(), text.end(), '\n', ' ');
-  while (!text.empty() && text.back() == ' ') text.pop_back();
-  return text;
-}
-
 int Say(const std::string& text) {
   return std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0 ? 0 : kFailed;
 }
 
 int Report(const Error& error) {
-  std::fputs(fmt::format("error: {}\n", OneLine(error.message)).c_str(), stderr);
+  std::fputs(fmt::format("error: {}\n", axollama::OneLine(error.message)).c_str(), stderr);
   return kFailed;
 }
 
 int Usage(const CLI::App& app, const std::string& what) {
-  std::fputs(fmt::format("error: {} ({} --help lists the options)\n", OneLine(what), app.get_name())
+  std::fputs(fmt::format("error: {} ({} --help lists the options)\n", axollama::OneLine(what),
+                         app.get_name())
                  .c_str(),
              stderr);
   return kUsage;

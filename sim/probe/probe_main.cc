@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "base/json.h"
+#include "base/one_line.h"
 #include "sim/config/config.h"
 #include "sim/probe/machine.h"
 #include "sim/probe/model_speed.h"
@@ -87,11 +88,6 @@ std::string Text(const Report& r) {
       static_cast<double>(r.bytes_per_token) / 1e6, r.tokens_per_s_of_memory());
 }
 
-std::string OneLine(std::string text) {
-  std::replace(text.begin(), text.end(), '\n', ' ');
-  return text;
-}
-
 }  // namespace
 
 int ProbeMain(int argc, char** argv) {
@@ -109,13 +105,16 @@ int ProbeMain(int argc, char** argv) {
     std::fputs(app.help().c_str(), stdout);
     return 0;
   } catch (const CLI::ParseError& error) {
-    std::fputs(fmt::format("error: {} (--help lists the options)\n", OneLine(error.what())).c_str(),
-               stderr);
+    std::fputs(
+        fmt::format("error: {} (--help lists the options)\n", axollama::OneLine(error.what()))
+            .c_str(),
+        stderr);
     return 2;
   }
   const auto report = MakeReport(folder, threads);
   if (!report) {
-    std::fputs(fmt::format("error: {}\n", OneLine(report.error().message)).c_str(), stderr);
+    std::fputs(fmt::format("error: {}\n", axollama::OneLine(report.error().message)).c_str(),
+               stderr);
     return 1;
   }
   std::fputs((as_json ? Json(*report) : Text(*report)).c_str(), stdout);

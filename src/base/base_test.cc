@@ -137,6 +137,8 @@ TEST(Env, EmptyIsUnset) {
 
 TEST(OneLine, ControlBytesBecomeSpaces) {
   EXPECT_EQ(OneLine("key \"a\r\n\x1b[31m\x7f\" \xc3\xa9"), "key \"a   [31m \" \xc3\xa9");
+  EXPECT_EQ(OneLine("said\nin two lines \n"), "said in two lines");
+  EXPECT_EQ(OneLine(" \n"), "");
   EXPECT_EQ(OneLine(""), "");
 }
 

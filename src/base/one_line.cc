@@ -8,6 +8,8 @@ std::string OneLine(std::string_view text) {
     const auto byte = static_cast<unsigned char>(c);
     if (byte < 0x20 || byte == 0x7f) c = ' ';
   }
+  // CLI11 ends some of its messages with a line end.
+  line.erase(line.find_last_not_of(' ') + 1);
   return line;
 }
 

@@ -7,7 +7,8 @@
 
 namespace axollama {
 
-// Control bytes, which could break the line or steer a terminal, become spaces; UTF-8 stays.
+// Control bytes, which could break the line or steer a terminal, become spaces; spaces at the end
+// go; UTF-8 stays.
 std::string OneLine(std::string_view text);
 
 }  // namespace axollama

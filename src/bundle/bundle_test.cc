@@ -210,7 +210,7 @@ TEST_F(BundleTest, ReadsATokenizerInTheVendorsForm) {
   // The one that config.json names goes first, whatever it is called and wherever it lay.
   folder_.Write("tokenizer/words",
                 "430 0\n1 1 0\n1 2 \n3\nYQ== -1 1\nPHN0YXJ0X29mX3R1cm4+ 0 3\nYg== -2 1\n");
-  folder_.Write("config.json", R"({"url_tokenizer_model":"/root/of/another/words"})");
+  folder_.Write("config.json", R"({"url_tokenizer_model":"/elsewhere/words"})");
   bundle = Open(folder_.path());
   ASSERT_TRUE(bundle) << bundle.error().message;
   EXPECT_EQ(bundle->tokenizer, folder_.path() / "tokenizer" / "words");
