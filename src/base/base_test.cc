@@ -17,6 +17,7 @@
 #include "base/json.h"
 #include "base/one_line.h"
 #include "base/progress.h"
+#include "base/sha256.h"
 
 namespace axollama {
 namespace {
@@ -177,6 +178,13 @@ TEST(Progress, IsSharedThroughTheFile) {
   ASSERT_TRUE(WriteFileAtomically(folder / "short", "x"));
   EXPECT_EQ(Progress::Open(folder / "short").error().kind, ErrorKind::kInvalid);
   EXPECT_FALSE(Progress::Open(folder / "absent"));
+}
+
+TEST(Sha256, KnownVectors) {
+  EXPECT_EQ(Sha256Hex(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+  EXPECT_EQ(Sha256Hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  EXPECT_EQ(Sha256Hex("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"),
+            "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
 }
 
 }  // namespace

@@ -7,10 +7,10 @@
 #include <system_error>
 
 #include "base/json.h"
+#include "base/sha256.h"
 #include "bundle/axmodel_info.h"
 #include "bundle/layout.h"
 #include "bundle/settings.h"
-#include "bundle/sha256.h"
 
 namespace axollama::bundle {
 namespace {

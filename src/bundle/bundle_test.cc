@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "bundle/sha256.h"
 #include "bundle/test_folder.h"
 
 namespace axollama::bundle {
@@ -268,13 +267,6 @@ TEST_F(BundleTest, TheDigestFollowsTheFiles) {
   EXPECT_EQ(Digest(*bundle), before);
   folder_.Write("config.json", "{}");
   EXPECT_NE(Digest(*bundle), before);
-}
-
-TEST(Sha256, KnownVectors) {
-  EXPECT_EQ(Sha256Hex(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-  EXPECT_EQ(Sha256Hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-  EXPECT_EQ(Sha256Hex("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"),
-            "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
 }
 
 }  // namespace

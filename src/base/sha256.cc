@@ -1,11 +1,11 @@
-#include "bundle/sha256.h"
+#include "base/sha256.h"
 
 #include <array>
 #include <bit>
 #include <cstdint>
 #include <cstring>
 
-namespace axollama::bundle {
+namespace axollama {
 namespace {
 
 // First 32 bits of the fractional parts of the cube roots of the first 64 primes (FIPS
@@ -66,4 +66,4 @@ std::string Sha256Hex(std::string_view bytes) {
   return hex;
 }
 
-}  // namespace axollama::bundle
+}  // namespace axollama

@@ -5,8 +5,8 @@
 #include <string>
 #include <string_view>
 
-namespace axollama::bundle {
+namespace axollama {
 
 std::string Sha256Hex(std::string_view bytes);
 
-}  // namespace axollama::bundle
+}  // namespace axollama
