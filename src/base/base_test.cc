@@ -187,5 +187,22 @@ TEST(Sha256, KnownVectors) {
             "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
 }
 
+TEST(Sha256, PiecesOfAnySizeGiveTheSum) {
+  Sha256 many;
+  for (int i = 0; i < 1000; ++i) many.Update("abc");
+  EXPECT_EQ(many.Hex(), "328de8f1895f8bb09f6e6b4c2012ef2b2a6f067cd002794b750aa040a6f6d8bd");
+  std::string bytes;
+  for (int i = 0; i < 200; ++i) bytes.push_back(static_cast<char>(i * 7));
+  for (const size_t size :
+       {size_t{0}, size_t{55}, size_t{56}, size_t{64}, size_t{119}, size_t{200}}) {
+    const std::string_view whole = std::string_view(bytes).substr(0, size);
+    for (const size_t piece : {size_t{1}, size_t{63}, size_t{64}, size_t{65}, size_t{130}}) {
+      Sha256 sum;
+      for (size_t at = 0; at < size; at += piece) sum.Update(whole.substr(at, piece));
+      EXPECT_EQ(sum.Hex(), Sha256Hex(whole)) << size << " in pieces of " << piece;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace axollama

@@ -1,5 +1,6 @@
 #include "base/sha256.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstdint>
@@ -46,24 +47,42 @@ void AddBlock(const unsigned char* block, std::array<uint32_t, 8>& state) {
 
 }  // namespace
 
-std::string Sha256Hex(std::string_view bytes) {
-  std::string padded(bytes);
-  padded.push_back('\x80');
-  while (padded.size() % 64 != 56) padded.push_back('\0');
-  const uint64_t bits = static_cast<uint64_t>(bytes.size()) * 8;
-  for (int shift = 56; shift >= 0; shift -= 8) padded.push_back(static_cast<char>(bits >> shift));
-
-  std::array<uint32_t, 8> state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-                                   0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
-  for (size_t at = 0; at < padded.size(); at += 64) {
-    AddBlock(reinterpret_cast<const unsigned char*>(padded.data()) + at, state);
+void Sha256::Update(std::string_view bytes) {
+  size_bytes_ += bytes.size();
+  while (!bytes.empty()) {
+    if (filled_ == 0 && bytes.size() >= block_.size()) {
+      AddBlock(reinterpret_cast<const unsigned char*>(bytes.data()), state_);
+      bytes.remove_prefix(block_.size());
+      continue;
+    }
+    const size_t n = std::min(bytes.size(), block_.size() - filled_);
+    std::memcpy(block_.data() + filled_, bytes.data(), n);
+    bytes.remove_prefix(n);
+    filled_ += n;
+    if (filled_ < block_.size()) return;
+    AddBlock(block_.data(), state_);
+    filled_ = 0;
   }
+}
+
+std::string Sha256::Hex() {
+  const uint64_t bits = size_bytes_ * 8;
+  std::string padding(1, '\x80');
+  padding.append((64 + 56 - (filled_ + 1) % 64) % 64, '\0');
+  for (int shift = 56; shift >= 0; shift -= 8) padding.push_back(static_cast<char>(bits >> shift));
+  Update(padding);
   static constexpr char kHex[] = "0123456789abcdef";
   std::string hex;
-  for (const uint32_t word : state) {
+  for (const uint32_t word : state_) {
     for (int shift = 28; shift >= 0; shift -= 4) hex.push_back(kHex[(word >> shift) & 15]);
   }
   return hex;
+}
+
+std::string Sha256Hex(std::string_view bytes) {
+  Sha256 sum;
+  sum.Update(bytes);
+  return sum.Hex();
 }
 
 }  // namespace axollama
