@@ -13,7 +13,8 @@ boost="libboost-dev libboost-json-dev"
 if [ "$(. /etc/os-release && printf %s "${VERSION_ID:-}")" = 12 ]; then
   boost="libboost1.81-dev libboost-json1.81-dev"
 fi
-libraries="$boost libfmt-dev libspdlog-dev libcli11-dev libexpected-dev libprotozero-dev"
+libraries="$boost libcurl4-openssl-dev libfmt-dev libspdlog-dev libcli11-dev libexpected-dev"
+libraries="$libraries libprotozero-dev"
 test_libraries="libgtest-dev libgmock-dev"
 if [ "$want" = --libraries ]; then
   echo $libraries $test_libraries
