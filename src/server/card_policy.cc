@@ -10,7 +10,7 @@ Result<RebootPolicy> ParseRebootPolicy(std::string_view text) {
   if (text == "always") return RebootPolicy::kAlways;
   if (text == "never") return RebootPolicy::kNever;
   return Fail(ErrorKind::kInvalid,
-              "AXOLLAMA_REBOOT must be auto, always or never, not \"" + std::string(text) + "\"");
+              "\"" + std::string(text) + "\" is none of auto, always and never");
 }
 
 CardAction Decide(const CardFacts& facts) {

@@ -20,7 +20,7 @@ inline constexpr uint64_t kLeakMarginBytes = 16u << 20;
 inline constexpr uint64_t kForeignBytes = 64u << 20;
 
 enum class RebootPolicy { kAuto, kAlways, kNever };
-// AXOLLAMA_REBOOT: auto, always or never; nothing means auto.
+// The setting reboot: auto, always or never; nothing means auto.
 Result<RebootPolicy> ParseRebootPolicy(std::string_view text);
 
 enum class CardAction {

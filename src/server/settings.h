@@ -1,5 +1,7 @@
-// The settings of `axollama serve`: command line > environment > defaults.
+// The settings of `axollama serve`: command line > AXOLLAMA_* > OLLAMA_* > file > default.
 //
+// What there is, with names, defaults and checks, stands in setting_table.cc; docs/settings.md
+// explains it.
 // Owner and threads: plain values.
 #pragma once
 
@@ -9,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/log.h"
 #include "base/result.h"
 #include "server/card_policy.h"
 
@@ -16,18 +19,19 @@ namespace axollama::server {
 
 struct Settings {
   std::vector<std::string> listen;  // "HOST:PORT"
-  std::vector<std::string> models;  // --models; empty: the environment decides
+  std::vector<std::string> models;  // roots; empty: $AXOLLAMA_HOME/models
   std::string device;               // "", "axcl", "axengine" or "sim"
   std::optional<int64_t> device_id;
   int ready_fd = -1;
   int lifeline_fd = -1;
-  int64_t keep_alive_ns = 0;                      // OLLAMA_KEEP_ALIVE
-  size_t max_queue = 512;                         // OLLAMA_MAX_QUEUE
-  std::chrono::milliseconds stall_limit{60'000};  // AXOLLAMA_STALL_TIMEOUT, seconds
-  std::chrono::milliseconds load_limit{300'000};  // OLLAMA_LOAD_TIMEOUT
-  RebootPolicy reboot = RebootPolicy::kAuto;      // AXOLLAMA_REBOOT
-  std::string origins;                            // OLLAMA_ORIGINS
-  std::string model_path;                         // AX650_MODEL_PATH: loaded at start
+  int64_t keep_alive_ns = 0;
+  size_t max_queue = 0;
+  std::chrono::milliseconds stall_limit{0};
+  std::chrono::milliseconds load_limit{0};
+  RebootPolicy reboot = RebootPolicy::kAuto;
+  std::string origins;  // with commas
+  log::Level log_level = log::Level::kInfo;
+  std::string model_path;  // AX650_MODEL_PATH: loaded at start
 };
 
 struct ParsedSettings {
@@ -35,7 +39,9 @@ struct ParsedSettings {
   std::optional<int> exit_code;  // set: print `text` and leave
   std::string text;
 };
-// argv[0] is "axollama serve". A wrong option is exit code 2; --help is 0.
+// argv[0] is "axollama serve". A wrong option or file is exit code 2; --help and --print-config are
+// 0. Exports what children and other rooms read from the environment (Setting::exported), so call
+// it before there are threads.
 ParsedSettings ReadSettings(int argc, char** argv);
 
 }  // namespace axollama::server

@@ -1,9 +1,11 @@
 """How the program starts, listens, and says that it cannot."""
 import http.server
+import json
 import os
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import unittest
 
@@ -32,6 +34,30 @@ class Start(unittest.TestCase):
         code, out, _ = self.run_serve("--help")
         self.assertEqual(code, 0)
         self.assertIn("--listen", out)
+
+    def test_every_setting_is_documented(self):
+        code, out, error = self.run_serve("--print-config", "--json", OLLAMA_MAX_QUEUE="7")
+        self.assertEqual(code, 0, error)
+        printed = json.loads(out)
+        self.assertEqual(printed["settings"]["max_queue"]["value"], "7")
+        with open(os.path.join(os.path.dirname(__file__), "../../docs/settings.md")) as file:
+            page = file.read()
+        for name, setting in printed["settings"].items():
+            self.assertIn(f"`{name}`", page)
+            for variable in setting["environment"][1:]:
+                self.assertIn(f"`{variable}`", page)
+        for variable in printed["unused_environment"]:
+            self.assertIn(f"`{variable}`", page)
+
+    def test_configuration_file(self):
+        settings = {"keep_alive": "500ms", "models": [MODELS], "listen": "127.0.0.1:0"}
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump(settings, file)
+            file.flush()
+            with Server(models=(), listen=False, args=("--config", file.name)) as server:
+                self.assertEqual(len(server.addresses), 1)
+                self.assertEqual(server.generate("Hi", options={"num_predict": 2}).status, 200)
+                wait_until(lambda: not server.loaded(), "the idle model is unloaded")
 
     def test_taken_by_another_of_us(self):
         with Server() as server:
