@@ -22,15 +22,16 @@ ROOMS = {
                    "src/base"],
     "src/warden": ["src/device", "src/net", "src/base"],
     "src/api": ["src/base"],
-    "src/server": ["src/api", "src/bundle", "src/net", "src/base"],
+    "src/dialect": ["src/base"],
+    "src/server": ["src/api", "src/bundle", "src/dialect", "src/net", "src/base"],
     "src/cli": ["src/api", "src/bundle", "src/net", "src/base"],
     "sim": ["abi", "src/base"],
     "apps": ["abi", "sim", "src/base", "src/cli", "src/runner", "src/server", "src/warden"],
-    "fuzz": ["abi", "sim", "src/api", "src/base", "src/bundle", "src/net", "src/runner",
-             "src/text"],
+    "fuzz": ["abi", "sim", "src/api", "src/base", "src/bundle", "src/dialect", "src/net",
+             "src/runner", "src/text"],
     "tests": ["abi", "sim", "src/api", "src/base", "src/bundle", "src/cli", "src/device",
-              "src/engine", "src/net", "src/npu", "src/runner", "src/server", "src/text",
-              "src/warden"],
+              "src/dialect", "src/engine", "src/net", "src/npu", "src/runner", "src/server",
+              "src/text", "src/warden"],
 }
 # What only a room's tests may include besides, to run against the real neighbour.
 TESTS_MAY_ALSO = {"src/device": ["sim"], "src/npu": ["sim"]}
