@@ -12,8 +12,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text = fuzz::Text(data, size);
   const auto chat = api::ParseChat(text);
   if (fuzz::Check(chat)) {
-    api::Resolve(chat->options);
-    api::FormatParameters(chat->options);
+    api::Resolve(chat->turn.options);
+    api::FormatParameters(chat->turn.options);
   }
   fuzz::Check(api::ParseGenerate(text));
   fuzz::Check(api::ParseShow(text));

@@ -1,20 +1,17 @@
 #include "api/generate.h"
 
-#include <fmt/format.h>
-
 #include <limits>
 
-#include "api/errors.h"
-#include "api/keep_alive.h"
-#include "api/refusals.h"
-#include "api/statistics.h"
+#include "api/answers.h"
+#include "api/fields.h"
 #include "base/clock.h"
 #include "base/json.h"
 
 namespace axollama::api {
 namespace {
 
-constexpr std::string_view kDefaultTemplate = "{{ .Prompt }}";  // what stock Ollama forwards
+// What stock Ollama forwards when a model has no template of its own: no override.
+constexpr std::string_view kDefaultTemplate = "{{ .Prompt }}";
 
 tl::unexpected<Error> Bad(std::string message) {
   return Fail(ErrorKind::kInvalid, std::move(message));
@@ -34,72 +31,68 @@ Result<std::vector<int32_t>> ParseContext(const json::Object& request) {
   return context;
 }
 
+json::Object Head(std::string_view model, int64_t created_ns, const Piece& piece, bool done) {
+  json::Object object{
+      {"model", model}, {"created_at", FormatTime(created_ns)}, {"response", piece.content}};
+  if (!piece.thinking.empty()) object.emplace("thinking", piece.thinking);
+  object.emplace("done", done);
+  return object;
+}
+
+// What comes after the statistics.
+std::string WithTail(const Piece& piece, json::Object object) {
+  if (!piece.calls.empty()) object.emplace("tool_calls", WriteToolCalls(piece.calls));
+  AddLogprobs(piece.logprobs, &object);
+  return json::Write(object);
+}
+
 }  // namespace
 
-Result<GenerateRequest> ParseGenerate(std::string_view body) {
+Result<NativeRequest> ParseGenerate(std::string_view body) {
   AX_ASSIGN_OR_RETURN(const json::Object object, ParseBody(body));
-  GenerateRequest request;
-  AX_ASSIGN_OR_RETURN(request.model, json::GetString(object, "model", ""));
-  AX_ASSIGN_OR_RETURN(request.prompt, json::GetString(object, "prompt", ""));
-  AX_ASSIGN_OR_RETURN(request.system, json::GetString(object, "system", ""));
-  AX_ASSIGN_OR_RETURN(const std::string suffix, json::GetString(object, "suffix", ""));
-  AX_ASSIGN_OR_RETURN(const std::string text, json::GetString(object, "template", ""));
-  AX_ASSIGN_OR_RETURN(request.context, ParseContext(object));
-  AX_ASSIGN_OR_RETURN(request.stream, json::GetBool(object, "stream", true));
-  AX_ASSIGN_OR_RETURN(request.raw, json::GetBool(object, "raw", false));
-  AX_ASSIGN_OR_RETURN(request.keep_alive_ns, ParseKeepAlive(object));
-  AX_ASSIGN_OR_RETURN(request.options, ParseOptions(object));
-  Refusal refusal;
-  const bool own_template = !text.empty() && text != kDefaultTemplate;
-  if (request.raw && (own_template || !request.system.empty() || !request.context.empty())) {
-    refusal.Add("raw mode does not support template, system, or context");
+  NativeRequest request;
+  AX_RETURN_IF_ERROR(ReadCommon(object, &request));
+  PlainPrompt& plain = request.turn.plain.emplace();
+  AX_ASSIGN_OR_RETURN(plain.prompt, json::GetString(object, "prompt", ""));
+  AX_ASSIGN_OR_RETURN(plain.suffix, json::GetString(object, "suffix", ""));
+  AX_ASSIGN_OR_RETURN(plain.system, json::GetString(object, "system", ""));
+  AX_ASSIGN_OR_RETURN(std::string text, json::GetString(object, "template", ""));
+  AX_ASSIGN_OR_RETURN(plain.context, ParseContext(object));
+  AX_ASSIGN_OR_RETURN(plain.raw, json::GetBool(object, "raw", false));
+  AX_ASSIGN_OR_RETURN(plain.has_images, HasImages(object, "images"));
+  if (!text.empty() && text != kDefaultTemplate) plain.go_template = std::move(text);
+  if (plain.raw && (plain.go_template || !plain.system.empty() || !plain.context.empty())) {
+    request.refused =
+        Error{ErrorKind::kInvalid, "raw mode does not support template, system, or context"};
   }
-  AX_RETURN_IF_ERROR(RefuseUnsupported(object, request.model, &refusal));
-  if (own_template) refusal.Add("\"template\" is not supported yet: leave it out");
-  if (!suffix.empty()) {
-    refusal.Add(fmt::format("{} does not support insert", FullModelName(request.model)));
-  }
-  request.refused = refusal.Take();
   return request;
 }
 
-void AddStatistics(const Statistics& statistics, json::Object* object) {
-  const std::pair<const char*, int64_t> fields[] = {
-      {"total_duration", statistics.total_ns},
-      {"load_duration", statistics.load_ns},
-      {"prompt_eval_count", statistics.prompt_tokens},
-      {"prompt_eval_duration", statistics.prompt_ns},
-      {"eval_count", statistics.eval_tokens},
-      {"eval_duration", statistics.eval_ns},
-  };
-  for (const auto& [name, value] : fields) {
-    if (value != 0) object->emplace(name, value);
-  }
+std::string WriteGeneratePiece(std::string_view model, int64_t created_ns, const Piece& piece) {
+  return WithTail(piece, Head(model, created_ns, piece, false));
 }
 
-std::string WriteGenerateChunk(std::string_view model, int64_t created_ns, std::string_view text) {
-  return json::Write(json::Object{{"model", model},
-                                  {"created_at", FormatTime(created_ns)},
-                                  {"response", text},
-                                  {"done", false}});
-}
-
-std::string WriteGenerateFinal(std::string_view model, int64_t created_ns, std::string_view text,
-                               std::string_view done_reason, const std::vector<int32_t>& context,
-                               const Statistics& statistics) {
-  json::Object object{{"model", model},
-                      {"created_at", FormatTime(created_ns)},
-                      {"response", text},
-                      {"done", true},
-                      {"done_reason", done_reason}};
+std::string WriteGenerateFinal(std::string_view model, int64_t created_ns, const Piece& whole,
+                               const Finish& finish, const std::vector<int32_t>& context) {
+  json::Object object = Head(model, created_ns, whole, true);
+  object.emplace("done_reason", finish.done_reason);
   if (!context.empty()) object.emplace("context", json::Array(context.begin(), context.end()));
-  AddStatistics(statistics, &object);
-  return json::Write(object);
+  AddStatistics(finish, &object);
+  return WithTail(whole, std::move(object));
 }
 
 std::string WriteGenerateLoaded(std::string_view model, int64_t created_ns,
                                 std::string_view done_reason) {
-  return WriteGenerateFinal(model, created_ns, "", done_reason, {}, {});
+  Finish finish;
+  finish.done_reason = done_reason;
+  return WriteGenerateFinal(model, created_ns, {}, finish, {});
+}
+
+std::string WriteGenerateRendered(std::string_view model, int64_t created_ns,
+                                  std::string_view prompt) {
+  json::Object object = Head(model, created_ns, {}, false);
+  object.emplace("_debug_info", json::Object{{"rendered_template", prompt}});
+  return json::Write(object);
 }
 
 }  // namespace axollama::api

@@ -17,31 +17,42 @@ constexpr int64_t kTime = 1'700'000'000'000'000'005;
 TEST(Generate, ReadsEveryField) {
   const auto r = ParseGenerate(
       R"({"model":"m:t","prompt":"hi","system":"s","context":[1,2],"stream":false,
-          "keep_alive":"1m","options":{"seed":7},"template":"{{ .Prompt }}","suffix":"",
+          "keep_alive":"1m","options":{"seed":7},"template":"{{ .Prompt }}","suffix":"post",
           "format":"","images":[],"think":false,"truncate":true,"shift":false,"logprobs":false,
           "top_logprobs":0,"something":[1]})");
   ASSERT_TRUE(r) << r.error().message;
-  EXPECT_EQ(r->model, "m:t");
-  EXPECT_EQ(r->prompt, "hi");
-  EXPECT_EQ(r->system, "s");
-  EXPECT_EQ(r->context, (std::vector<int32_t>{1, 2}));
+  const Turn& turn = r->turn;
+  ASSERT_TRUE(turn.plain);
+  EXPECT_EQ(turn.model, "m:t");
+  EXPECT_EQ(turn.plain->prompt, "hi");
+  EXPECT_EQ(turn.plain->system, "s");
+  EXPECT_EQ(turn.plain->suffix, "post");
+  EXPECT_EQ(turn.plain->context, (std::vector<int32_t>{1, 2}));
+  EXPECT_FALSE(turn.plain->go_template);
+  EXPECT_FALSE(turn.plain->raw);
+  EXPECT_FALSE(turn.plain->has_images);
   EXPECT_FALSE(r->stream);
-  EXPECT_FALSE(r->raw);
-  EXPECT_EQ(r->keep_alive_ns, 60'000'000'000);
-  EXPECT_EQ(r->options.seed, 7);
-  EXPECT_FALSE(r->load_only());
+  EXPECT_FALSE(turn.shift);
+  EXPECT_EQ(turn.keep_alive_ns, 60'000'000'000);
+  EXPECT_EQ(turn.options.seed, 7);
+  EXPECT_FALSE(r->idle());
+  EXPECT_FALSE(r->refused);
+  const auto other = ParseGenerate(R"({"template":"{{.Prompt}}","images":["aGk="],"raw":true})");
+  EXPECT_EQ(other->turn.plain->go_template, "{{.Prompt}}");
+  EXPECT_TRUE(other->turn.plain->has_images);
 }
 
 TEST(Generate, DefaultsAreOllamas) {
   const auto r = ParseGenerate(" {\"format\":null,\"think\":null,\"images\":null} ");
   ASSERT_TRUE(r);
-  EXPECT_EQ(r->model, "");
+  EXPECT_EQ(r->turn.model, "");
   EXPECT_TRUE(r->stream);
-  EXPECT_FALSE(r->keep_alive_ns);
-  EXPECT_TRUE(r->load_only());
+  EXPECT_TRUE(r->turn.truncate);
+  EXPECT_TRUE(r->turn.shift);
+  EXPECT_FALSE(r->turn.keep_alive_ns);
+  EXPECT_TRUE(r->idle());
   EXPECT_FALSE(r->unload());
   EXPECT_TRUE(ParseGenerate(R"({"keep_alive":0})")->unload());
-  EXPECT_FALSE(ParseGenerate(R"({"keep_alive":0})")->load_only());
   EXPECT_FALSE(ParseGenerate(R"({"keep_alive":0,"prompt":"x"})")->unload());
 }
 
@@ -69,7 +80,6 @@ TEST(Generate, BadRequestsAreNamed) {
       {R"({"raw":1})", "\"raw\""},
       {R"({"keep_alive":[]})", "\"keep_alive\""},
       {R"({"options":3})", "\"options\""},
-      {R"({"options":{"seed":"x"}})", "option \"seed\" must be of type integer"},
       {R"({"truncate":"x"})", "\"truncate\""},
       {R"({"shift":1})", "\"shift\""},
       {R"({"images":"x"})", "\"images\""},
@@ -81,8 +91,6 @@ TEST(Generate, BadRequestsAreNamed) {
       {R"({"think":"hard"})",
        "invalid think value: \"hard\" (must be \"high\", \"medium\", "
        "\"low\", \"max\", true, or false)"},
-      {R"({"format":"xml"})", "invalid format: \"xml\"; expected \"json\" or a valid JSON Schema"},
-      {R"({"format":3})", "invalid format: 3; expected"},
   };
   for (const auto& c : kCases) {
     const auto r = ParseGenerate(c.body);
@@ -92,50 +100,60 @@ TEST(Generate, BadRequestsAreNamed) {
   }
 }
 
-TEST(Generate, WhatIsNotThereYetIsRefused) {
+TEST(Generate, WhatComesAfterTheModelIsKeptForLater) {
   const struct {
     const char* field;
     const char* part;
   } kCases[] = {
-      {R"("format":"json")", "\"format\" is not supported yet"},
-      {R"("format":{})", "\"format\" is not supported yet"},
-      {R"("images":["aGk="])", "registry.ollama.ai/library/m:latest does not support vision"},
-      {R"("suffix":"x")", "registry.ollama.ai/library/m:latest does not support insert"},
-      {R"("template":"{{.Prompt}}")", "\"template\" is not supported yet"},
-      {R"("logprobs":true)", "\"logprobs\" is not supported yet"},
-      {R"("think":true)", "\"m\" does not support thinking"},
-      {R"("think":"low")", "\"m\" does not support thinking"},
-      {R"("_debug_render_only":true)", "\"_debug_render_only\" is not supported yet"},
+      {R"("format":3)", "invalid format: 3; expected"},
+      {R"("options":{"seed":"x"})", "option \"seed\" must be of type integer"},
       {R"("raw":true,"system":"s")", "raw mode does not support template, system, or context"},
       {R"("raw":true,"context":[1])", "raw mode does not support template, system, or context"},
-      {R"("raw":true,"template":"t")", "raw mode does not support template, system, or context"},
-      {R"("logprobs":true,"suffix":"x")", "\"logprobs\""},
+      {R"("raw":true,"template":"t","format":3)",
+       "raw mode does not support template, system, or context"},
   };
   for (const auto& c : kCases) {
     const auto r = ParseGenerate(std::string("{\"model\":\"m\",") + c.field + "}");
     ASSERT_TRUE(r) << r.error().message;
-    EXPECT_EQ(r->model, "m");
     ASSERT_TRUE(r->refused) << c.field;
     EXPECT_THAT(r->refused->message, HasSubstr(c.part));
     EXPECT_EQ(r->refused->kind, ErrorKind::kInvalid);
   }
-  EXPECT_FALSE(ParseGenerate(R"({"model":"m","prompt":"x","logprobs":false})")->refused);
-  // A field that cannot be read is an error whatever is refused beside it.
-  EXPECT_FALSE(ParseGenerate(R"({"format":"json","think":1})"));
+  // A field that cannot be read is an error whatever is wrong beside it.
+  EXPECT_FALSE(ParseGenerate(R"({"format":3,"think":1})"));
 }
 
 TEST(Generate, AnswersHaveOllamasFieldsInOllamasOrder) {
-  EXPECT_EQ(WriteGenerateChunk("m", kTime, "a\"b"),
+  Piece piece;
+  piece.content = "a\"b";
+  EXPECT_EQ(WriteGeneratePiece("m", kTime, piece),
             R"({"model":"m","created_at":"2023-11-14T22:13:20.000000005Z","response":"a\"b",)"
             R"("done":false})");
-  EXPECT_EQ(WriteGenerateFinal("m", kTime, "", "length", {1, 2}, {10, 2, 3, 4, 5, 6}),
+  Finish finish;
+  finish.done_reason = "length";
+  finish.total_ns = 10;
+  finish.load_ns = 2;
+  finish.prompt_tokens = {1, 2, 3};
+  finish.prompt_ns = 4;
+  finish.eval_tokens = 5;
+  finish.eval_ns = 6;
+  EXPECT_EQ(WriteGenerateFinal("m", kTime, {}, finish, {1, 2}),
             R"({"model":"m","created_at":"2023-11-14T22:13:20.000000005Z","response":"",)"
             R"("done":true,"done_reason":"length","context":[1,2],"total_duration":10,)"
             R"("load_duration":2,"prompt_eval_count":3,"prompt_eval_duration":4,)"
             R"("eval_count":5,"eval_duration":6})");
+  piece.thinking = "hm";
+  piece.logprobs.push_back({"a", -1, {}});
+  EXPECT_THAT(WriteGenerateFinal("m", kTime, piece, finish, {}),
+              testing::AllOf(HasSubstr(R"("response":"a\"b","thinking":"hm","done":true,)"),
+                             HasSubstr(R"("eval_duration":6,"logprobs":[{"token":"a",)"
+                                       R"("logprob":-1,"bytes":[97]}]})")));
   EXPECT_EQ(WriteGenerateLoaded("m", kTime, "load"),
             R"({"model":"m","created_at":"2023-11-14T22:13:20.000000005Z","response":"",)"
             R"("done":true,"done_reason":"load"})");
+  EXPECT_EQ(WriteGenerateRendered("m", kTime, "p"),
+            R"({"model":"m","created_at":"2023-11-14T22:13:20.000000005Z","response":"",)"
+            R"("done":false,"_debug_info":{"rendered_template":"p"}})");
 }
 
 TEST(Errors, HaveOllamasWordsAndStatus) {

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "api/refusals.h"
+#include "api/fields.h"
 #include "base/clock.h"
 
 namespace axollama::api {

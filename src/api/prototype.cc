@@ -1,6 +1,6 @@
 #include "api/prototype.h"
 
-#include "api/refusals.h"
+#include "api/fields.h"
 #include "base/json.h"
 
 namespace axollama::api {

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "api/chat.h"
+#include "api/turn.h"
 #include "base/result.h"
 
 namespace axollama::api {

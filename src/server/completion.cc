@@ -1,12 +1,8 @@
 #include "server/completion.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
 #include <memory>
 #include <utility>
 
-#include "api/completion.h"
 #include "api/errors.h"
 #include "api/runner.h"
 #include "base/clock.h"
@@ -78,9 +74,8 @@ Failure FromRunner(Models::Grant& grant, const CallSlot& slot, Error error) {
 
 class Attempt {
  public:
-  Attempt(const AnswerRequest& request, Models::Grant& grant, CallSlot& slot, Answer* answer,
-          bool* sent)
-      : request_(request), grant_(grant), slot_(slot), answer_(answer), sent_(sent) {}
+  Attempt(Answering& answering, Models::Grant& grant, CallSlot& slot, bool* sent)
+      : answering_(answering), grant_(grant), slot_(slot), sent_(sent) {}
 
   std::optional<Failure> Go();
 
@@ -88,38 +83,20 @@ class Attempt {
   std::optional<Failure> Stream(net::ClientCall& call);
   std::optional<Failure> Take(const api::CompletionEvent& event);
 
-  const AnswerRequest& request_;
+  Answering& answering_;
   Models::Grant& grant_;
   CallSlot& slot_;
-  Answer* const answer_;
   bool* const sent_;
-  int64_t first_ns_ = 0;
 };
 
 std::optional<Failure> Attempt::Go() {
-  *answer_ = {};
-  auto tokens = request_.prompt(grant_);
-  if (!tokens) return FromRunner(grant_, slot_, tokens.error());
-  answer_->prompt_tokens = *tokens;
-
-  const int64_t bundle_context = grant_.props().context_tokens;
-  const int64_t context =
-      std::clamp<int64_t>(request_.options.num_ctx.value_or(bundle_context), 4, bundle_context);
-  const auto prompt_tokens = static_cast<int64_t>(tokens->size());
-  if (prompt_tokens >= context) return Failure{api::PromptTooLong(prompt_tokens, context), false};
-  api::CompletionRequest completion;
-  completion.sampling = api::Resolve(request_.options);
-  if (context < bundle_context) {
-    int64_t& limit = completion.sampling.num_predict;
-    limit = limit < 0 ? context - prompt_tokens : std::min(limit, context - prompt_tokens);
-  }
-  completion.prompt = std::move(*tokens);
-
+  const auto completion = answering_.Prepare(grant_, slot_);
+  if (!completion) return FromRunner(grant_, slot_, completion.error());
   net::ClientRequest http;
   http.method = "POST";
   http.path = "/completion";
   http.headers.Set("Content-Type", "application/json");
-  http.body = api::WriteCompletionRequest(completion);
+  http.body = api::WriteCompletionRequest(*completion);
   slot_.moved_ns = MonotonicNs();
   auto call = net::ClientCall::Start(grant_.target(), std::move(http));
   if (!call) return FromRunner(grant_, slot_, call.error());
@@ -155,45 +132,29 @@ std::optional<Failure> Attempt::Stream(net::ClientCall& call) {
 }
 
 std::optional<Failure> Attempt::Take(const api::CompletionEvent& event) {
-  answer_->tokens.insert(answer_->tokens.end(), event.tokens.begin(), event.tokens.end());
-  if (!event.content.empty()) {
-    if (request_.on_text) {
-      *sent_ = true;
-      slot_.waits_for_client = true;
-      const bool taken = request_.on_text(event.content);
-      slot_.moved_ns = MonotonicNs();
-      slot_.waits_for_client = false;
-      if (!taken) slot_.Cancel(StopReason::kClientGone);
-    } else {
-      answer_->text += event.content;
-    }
-  }
+  slot_.waits_for_client = true;
+  const Answering::Taken taken = answering_.Take(event);
+  slot_.moved_ns = MonotonicNs();
+  slot_.waits_for_client = false;
+  if (taken != Answering::Taken::kKept) *sent_ = true;
+  if (taken == Answering::Taken::kGone) slot_.Cancel(StopReason::kClientGone);
   if (slot_.reason() == StopReason::kClientGone) return FromSlot(slot_, {});
-  if (event.stop) {
-    grant_.Succeeded();
-    answer_->done_reason = api::DoneReason(event.stop_type);
-    api::Statistics& out = answer_->statistics;
-    const api::CompletionTimings& timings = event.timings;
-    out.total_ns = MonotonicNs() - request_.start_ns;
-    out.load_ns = grant_.waited_ns();
-    out.prompt_tokens = timings.cache_n + timings.prompt_n;
-    out.prompt_ns = static_cast<int64_t>(timings.prompt_ms * 1e6);
-    out.eval_tokens = timings.predicted_n;
-    out.eval_ns = static_cast<int64_t>(timings.predicted_ms * 1e6);
-  }
+  if (event.stop) grant_.Succeeded();
   return std::nullopt;
 }
 
 }  // namespace
 
-Result<Answer> Run(Models& models, const AnswerRequest& request, net::Responder& responder) {
+Result<int64_t> RunCompletion(Models& models, const bundle::ModelRef& model,
+                              std::optional<int64_t> keep_alive_ns, net::Responder& responder,
+                              Answering& answering) {
   bool sent = false;
   for (int attempt = 0;; ++attempt) {
     const auto slot = std::make_shared<CallSlot>();
     const GoneWatch watch(models, responder, slot);
     Models::Request wanted;
-    wanted.model = request.model;
-    wanted.keep_alive_ns = request.keep_alive_ns;
+    wanted.model = model;
+    wanted.keep_alive_ns = keep_alive_ns;
     wanted.slot = slot;
     auto grant = models.Acquire(std::move(wanted));
     if (!grant) {
@@ -201,20 +162,20 @@ Result<Answer> Run(Models& models, const AnswerRequest& request, net::Responder&
       if (failure.again && attempt == 0) continue;
       return Fail(failure.error);
     }
-    if (attempt == 0) {
+    if (!responder.begun()) {
       responder.SetHeader("X-Axollama-Context-Length",
                           std::to_string(grant->props().context_tokens));
     }
-    Answer answer;
-    std::optional<Failure> failure = Attempt(request, *grant, *slot, &answer, &sent).Go();
-    if (!failure) return answer;
+    std::optional<Failure> failure = Attempt(answering, *grant, *slot, &sent).Go();
+    if (!failure) return grant->waited_ns();
     if (!failure->again || sent || attempt > 0) return Fail(std::move(failure->error));
     log::Info("server", "{}: running the request again", grant->name());
   }
 }
 
-Result<int64_t> LoadOnly(Models& models, const bundle::ModelRef& model,
-                         std::optional<int64_t> keep_alive_ns, net::Responder& responder) {
+Status WithLoaded(Models& models, const bundle::ModelRef& model,
+                  std::optional<int64_t> keep_alive_ns, net::Responder& responder,
+                  const std::function<Status(const Models::Grant& grant, CallSlot& slot)>& use) {
   const auto slot = std::make_shared<CallSlot>();
   const GoneWatch watch(models, responder, slot);
   Models::Request wanted;
@@ -224,23 +185,24 @@ Result<int64_t> LoadOnly(Models& models, const bundle::ModelRef& model,
   wanted.slot = slot;
   auto grant = models.Acquire(std::move(wanted));
   if (!grant) return Fail(FromSlot(*slot, grant.error()).error);
-  return grant->waited_ns();
+  if (!use) return {};
+  const Status used = use(*grant, *slot);
+  if (!used) return Fail(FromRunner(*grant, *slot, used.error()).error);
+  return {};
 }
 
-Result<std::vector<int32_t>> Tokenize(const Models::Grant& grant, std::string_view text,
-                                      bool add_special) {
+Result<std::vector<int32_t>> Tokenize(const Models::Grant& grant, CallSlot& slot,
+                                      std::string_view text, bool add_special) {
   AX_ASSIGN_OR_RETURN(
       const std::string body,
       AskRunner(grant.target(), "POST", "/tokenize",
-                api::WriteTokenizeRequest(text, add_special, true), kAskLimit, &grant.slot()));
+                api::WriteTokenizeRequest(text, add_special, true), kAskLimit, &slot));
   return api::ParseTokens(body);
 }
 
-Result<std::string> ApplyTemplate(const Models::Grant& grant,
-                                  const std::vector<api::Message>& messages) {
+Result<std::string> ApplyTemplate(const Models::Grant& grant, CallSlot& slot, std::string request) {
   AX_ASSIGN_OR_RETURN(const std::string body, AskRunner(grant.target(), "POST", "/apply-template",
-                                                        api::WriteApplyTemplateRequest(messages),
-                                                        kAskLimit, &grant.slot()));
+                                                        std::move(request), kAskLimit, &slot));
   return api::ParsePrompt(body);
 }
 

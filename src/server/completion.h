@@ -1,8 +1,8 @@
-// One answer of a model, from the queue to the last token.
+// One completion of a runner, from the queue to the last token.
 //
 // A request that has not sent a byte is run again once when its runner died, got stuck or reported
 // that the device failed; afterwards, and once a stream has begun, the failure is the answer.
-// Owner and threads: a plain function on the handler's thread.
+// Owner and threads: plain functions on the handler's thread.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "api/generate.h"
-#include "api/options.h"
+#include "api/completion.h"
 #include "base/result.h"
 #include "bundle/roots.h"
 #include "net/server.h"
@@ -21,35 +20,34 @@
 
 namespace axollama::server {
 
-struct AnswerRequest {
-  bundle::ModelRef model;
-  std::optional<int64_t> keep_alive_ns;
-  api::Options options;
-  // The prompt's tokens, with the help of the runner that will answer. Called once per attempt.
-  std::function<Result<std::vector<int32_t>>(const Models::Grant&)> prompt;
-  // Gets the text as it comes; false when the client has gone. Absent: only the whole is wanted.
-  std::function<bool(std::string_view text)> on_text;
-  int64_t start_ns = 0;  // MonotonicNs() of the request's arrival
+// What a runner is asked, and what becomes of its words.
+class Answering {
+ public:
+  enum class Taken { kKept, kSent, kGone };  // nothing was sent; something was; the client has gone
+
+  virtual ~Answering() = default;
+  // The request, made with the help of the runner that will answer it. The beginning of an attempt:
+  // what an earlier one brought is forgotten.
+  virtual Result<api::CompletionRequest> Prepare(const Models::Grant& grant, CallSlot& slot) = 0;
+  // Each event, the last one included.
+  virtual Taken Take(const api::CompletionEvent& event) = 0;
 };
 
-struct Answer {
-  std::string text;
-  std::string done_reason;  // stop or length
-  std::vector<int32_t> prompt_tokens, tokens;
-  api::Statistics statistics;
-};
+// Gives the time that the request waited for its turn and the load, in nanoseconds. kCancelled: the
+// client has gone. Sets the header X-Axollama-Context-Length on `responder`.
+Result<int64_t> RunCompletion(Models& models, const bundle::ModelRef& model,
+                              std::optional<int64_t> keep_alive_ns, net::Responder& responder,
+                              Answering& answering);
 
-// kCancelled: the client has gone. Sets the header X-Axollama-Context-Length on `responder`.
-Result<Answer> Run(Models& models, const AnswerRequest& request, net::Responder& responder);
-
-// Only the load; the client's leaving ends the wait. Returns the grant's waiting time.
-Result<int64_t> LoadOnly(Models& models, const bundle::ModelRef& model,
-                         std::optional<int64_t> keep_alive_ns, net::Responder& responder);
+// Only the load, and then `use` unless it is null, with a grant that has no sequence. The client's
+// leaving ends the wait, and what `use` asks the runner by way of `slot`.
+Status WithLoaded(Models& models, const bundle::ModelRef& model,
+                  std::optional<int64_t> keep_alive_ns, net::Responder& responder,
+                  const std::function<Status(const Models::Grant& grant, CallSlot& slot)>& use);
 
 // Calls of the runner that need no turn on the device.
-Result<std::vector<int32_t>> Tokenize(const Models::Grant& grant, std::string_view text,
-                                      bool add_special);
-Result<std::string> ApplyTemplate(const Models::Grant& grant,
-                                  const std::vector<api::Message>& messages);
+Result<std::vector<int32_t>> Tokenize(const Models::Grant& grant, CallSlot& slot,
+                                      std::string_view text, bool add_special);
+Result<std::string> ApplyTemplate(const Models::Grant& grant, CallSlot& slot, std::string body);
 
 }  // namespace axollama::server

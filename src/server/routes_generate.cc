@@ -1,156 +1,101 @@
-// /api/generate and /api/chat: requests of Ollama become completions of a runner.
-#include <functional>
-#include <optional>
+// /api/generate and /api/chat: requests of Ollama become turns.
 #include <utility>
 
 #include "api/chat.h"
-#include "api/errors.h"
 #include "api/generate.h"
 #include "base/clock.h"
-#include "base/log.h"
-#include "server/completion.h"
 #include "server/routes.h"
+#include "server/turn_runner.h"
 
 namespace axollama::server {
 namespace {
 
-void WarnOfUnknown(const api::Options& options) {
-  for (const std::string& name : options.unknown) {
-    log::Warn("server", "invalid option provided: {}", name);
-  }
-}
-
-// The model's system text goes first unless the conversation begins with one.
-std::vector<api::Message> WithSystem(std::vector<api::Message> messages,
-                                     const std::string& system) {
-  if (!system.empty() && (messages.empty() || messages.front().role != "system")) {
-    api::Message first;
-    first.role = "system";
-    first.content = system;
-    messages.insert(messages.begin(), std::move(first));
-  }
-  return messages;
-}
-
-// What differs between the two routes, once a request is read.
-struct Conversation {
-  bool stream = true;
-  AnswerRequest answer;
-  std::function<std::string(std::string_view text)> chunk;
-  std::function<std::string(const Answer&)> last;
+// How each of the two routes writes its answers.
+struct Writers {
+  std::string (*piece)(std::string_view model, int64_t created_ns, const api::Piece& piece);
+  std::string (*last)(const api::Turn& turn, const api::Piece& whole, const api::Finish& finish);
+  std::string (*loaded)(std::string_view model, int64_t created_ns, std::string_view reason);
+  std::string (*rendered)(std::string_view model, int64_t created_ns, std::string_view prompt);
 };
 
-void Converse(Models& models, Conversation& conversation, net::Responder& responder) {
-  if (conversation.stream) {
-    conversation.answer.on_text = [&](std::string_view text) {
-      return SendLine(responder, conversation.chunk(text));
-    };
+std::string LastOfGenerate(const api::Turn& turn, const api::Piece& whole,
+                           const api::Finish& finish) {
+  std::vector<int32_t> context;
+  if (!turn.plain->raw) {
+    context = finish.prompt_tokens;
+    context.insert(context.end(), finish.tokens.begin(), finish.tokens.end());
   }
-  const auto answer = Run(models, conversation.answer, responder);
-  if (!answer) return SendError(responder, answer.error());
-  if (conversation.stream) {
-    SendLine(responder, conversation.last(*answer));
+  return api::WriteGenerateFinal(turn.model, WallNs(), whole, finish, context);
+}
+
+std::string LastOfChat(const api::Turn& turn, const api::Piece& whole, const api::Finish& finish) {
+  return api::WriteChatFinal(turn.model, WallNs(), whole, finish);
+}
+
+constexpr Writers kGenerate = {api::WriteGeneratePiece, LastOfGenerate, api::WriteGenerateLoaded,
+                               api::WriteGenerateRendered};
+constexpr Writers kChat = {api::WriteChatPiece, LastOfChat, api::WriteChatLoaded,
+                           api::WriteChatRendered};
+
+void Answer(Models& models, const ServedModel& model, const api::NativeRequest& request,
+            const Writers& write, net::Responder& responder) {
+  const api::Turn& turn = request.turn;
+  api::Piece whole;
+  const PieceSink send = [&](const api::Piece& piece) {
+    return SendLine(responder, write.piece(turn.model, WallNs(), piece));
+  };
+  const PieceSink keep = [&](const api::Piece& piece) {
+    whole = piece;
+    return true;
+  };
+  const auto finish = request.stream
+                          ? RunTurn(models, model, turn, Delivery::kStream, responder, send)
+                          : RunTurn(models, model, turn, Delivery::kWhole, responder, keep);
+  if (!finish) return SendError(responder, finish.error());
+  const std::string last = write.last(turn, whole, *finish);
+  if (request.stream) {
+    SendLine(responder, last);
   } else {
-    SendJson(responder, conversation.last(*answer));
+    SendJson(responder, last);
   }
 }
 
-// What both routes do with a request before they differ: an error, an unload or a load is answered
-// here, and nullopt returned.
-template <typename Request>
-std::optional<Conversation> Begin(Models& models, Result<Request>& request,
-                                  std::string (*write_loaded)(std::string_view, int64_t,
-                                                              std::string_view),
-                                  net::Responder& responder) {
-  const auto fail = [&](const Error& error) {
-    SendError(responder, error);
-    return std::nullopt;
-  };
+void Serve(Models& models, const Result<api::NativeRequest>& request, const Writers& write,
+           net::Responder& responder) {
+  if (!request) return SendError(responder, request.error());
+  const api::Turn& turn = request->turn;
+  const auto model = FindServed(models, turn.model);
+  if (!model) return SendError(responder, model.error());
   const auto send = [&](std::string_view reason) {
-    SendJson(responder, write_loaded(request->model, WallNs(), reason));
-    return std::nullopt;
+    SendJson(responder, write.loaded(turn.model, WallNs(), reason));
   };
-  Conversation conversation;
-  conversation.answer.start_ns = MonotonicNs();
-  if (!request) return fail(request.error());
-  const auto model = bundle::FindModel(models.roots(), request->model);
-  if (!model) return fail(model.error());
-  if (request->refused) return fail(*request->refused);
   if (request->unload()) {
-    models.Unload(*model);
+    models.Unload(model->ref);
     return send("unload");
   }
-  if (request->load_only()) {
-    const auto loaded = LoadOnly(models, *model, request->keep_alive_ns, responder);
-    if (!loaded) return fail(loaded.error());
+  if (request->refused) return SendError(responder, *request->refused);
+  if (request->idle()) {
+    Status done = CheckTurn(*model, turn);
+    if (done) done = LoadModel(models, *model, turn.keep_alive_ns, responder);
+    if (!done) return SendError(responder, done.error());
     return send("load");
   }
-  WarnOfUnknown(request->options);
-  conversation.stream = request->stream;
-  conversation.answer.model = *model;
-  conversation.answer.keep_alive_ns = request->keep_alive_ns;
-  conversation.answer.options = std::move(request->options);
-  return conversation;
+  if (request->render_only) {
+    const auto prompt = RenderTurn(models, *model, turn, responder);
+    if (!prompt) return SendError(responder, prompt.error());
+    return SendJson(responder, write.rendered(turn.model, WallNs(), prompt->text));
+  }
+  Answer(models, *model, *request, write, responder);
 }
 
 }  // namespace
 
 void Routes::Generate(const net::Request& http, net::Responder& responder) {
-  auto request = api::ParseGenerate(http.body);
-  auto begun = Begin(*models_, request, api::WriteGenerateLoaded, responder);
-  if (!begun) return;
-  Conversation& conversation = *begun;
-  const std::string& name = request->model;
-  conversation.answer.prompt = [&](const Models::Grant& grant) -> Result<std::vector<int32_t>> {
-    if (request->raw) return Tokenize(grant, request->prompt, true);
-    api::Message user;
-    user.role = "user";
-    user.content = request->prompt;
-    const std::string& system =
-        request->system.empty() ? grant.bundle().system_prompt : request->system;
-    AX_ASSIGN_OR_RETURN(const std::string prompt,
-                        ApplyTemplate(grant, WithSystem({std::move(user)}, system)));
-    // The tokens of the turns before stand as they were, so that the runner finds them cached.
-    AX_ASSIGN_OR_RETURN(const std::vector<int32_t> tokens,
-                        Tokenize(grant, prompt, request->context.empty()));
-    std::vector<int32_t> out = request->context;
-    out.insert(out.end(), tokens.begin(), tokens.end());
-    return out;
-  };
-  conversation.chunk = [&](std::string_view text) {
-    return api::WriteGenerateChunk(name, WallNs(), text);
-  };
-  conversation.last = [&](const Answer& answer) {
-    std::vector<int32_t> context;
-    if (!request->raw) {
-      context = answer.prompt_tokens;
-      context.insert(context.end(), answer.tokens.begin(), answer.tokens.end());
-    }
-    return api::WriteGenerateFinal(name, WallNs(), answer.text, answer.done_reason, context,
-                                   answer.statistics);
-  };
-  Converse(*models_, conversation, responder);
+  Serve(*models_, api::ParseGenerate(http.body), kGenerate, responder);
 }
 
 void Routes::Chat(const net::Request& http, net::Responder& responder) {
-  auto request = api::ParseChat(http.body);
-  auto begun = Begin(*models_, request, api::WriteChatLoaded, responder);
-  if (!begun) return;
-  Conversation& conversation = *begun;
-  const std::string& name = request->model;
-  conversation.answer.prompt = [&](const Models::Grant& grant) -> Result<std::vector<int32_t>> {
-    AX_ASSIGN_OR_RETURN(
-        const std::string prompt,
-        ApplyTemplate(grant, WithSystem(request->messages, grant.bundle().system_prompt)));
-    return Tokenize(grant, prompt, true);
-  };
-  conversation.chunk = [&](std::string_view text) {
-    return api::WriteChatChunk(name, WallNs(), text);
-  };
-  conversation.last = [&](const Answer& answer) {
-    return api::WriteChatFinal(name, WallNs(), answer.text, answer.done_reason, answer.statistics);
-  };
-  Converse(*models_, conversation, responder);
+  Serve(*models_, api::ParseChat(http.body), kChat, responder);
 }
 
 }  // namespace axollama::server

@@ -1,11 +1,10 @@
 // The Python prototype's routes: /load, /generate, /reset, /health.
 #include "api/errors.h"
 #include "api/prototype.h"
-#include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "server/completion.h"
 #include "server/routes.h"
+#include "server/turn_runner.h"
 
 namespace axollama::server {
 namespace {
@@ -22,7 +21,9 @@ void Routes::PrototypeLoad(const net::Request& http, net::Responder& responder) 
   if (!request->model_path.empty()) {
     const auto model = FindUnderRoots(*models_, request->model_path);
     if (!model) return SendError(responder, model.error());
-    const auto loaded = LoadOnly(*models_, *model, KeepAlive::kForever, responder);
+    const auto served = ServedFrom(*models_, *model);
+    if (!served) return SendError(responder, served.error());
+    const Status loaded = LoadModel(*models_, *served, KeepAlive::kForever, responder);
     if (!loaded) return SendError(responder, loaded.error());
     models_->Choose(*model);
   }
@@ -38,33 +39,34 @@ void Routes::PrototypeLoad(const net::Request& http, net::Responder& responder) 
 }
 
 void Routes::PrototypeGenerate(const net::Request& http, net::Responder& responder) {
-  const int64_t start_ns = MonotonicNs();
   const auto request = api::ParsePrototypeGenerate(http.body);
   if (!request) return SendError(responder, request.error());
-  const auto model = models_->Current();
-  if (!model) return SendError(responder, NoModel());
+  const auto current = models_->Current();
+  if (!current) return SendError(responder, NoModel());
+  const auto model = ServedFrom(*models_, *current);
+  if (!model) return SendError(responder, model.error());
 
-  AnswerRequest answer;
-  answer.model = *model;
-  answer.start_ns = start_ns;
-  answer.options.num_predict = request->max_tokens;
-  answer.options.temperature = request->temperature;
-  answer.options.top_p = request->top_p;
-  answer.options.top_k = request->top_k;
-  answer.prompt = [&](const Models::Grant& grant) {
-    return Tokenize(grant, request->prompt, true);
-  };
-  if (request->stream) {
-    answer.on_text = [&](std::string_view text) {
-      return SendLine(responder, api::WritePrototypeChunk(text));
-    };
-  }
-  const auto done = Run(*models_, answer, responder);
+  api::Turn turn;
+  turn.model = current->name;
+  turn.options.num_predict = request->max_tokens;
+  turn.options.temperature = request->temperature;
+  turn.options.top_p = request->top_p;
+  turn.options.top_k = request->top_k;
+  api::PlainPrompt& plain = turn.plain.emplace();
+  plain.prompt = request->prompt;
+  plain.raw = true;
+  std::string whole;
+  const Delivery delivery = request->stream ? Delivery::kStream : Delivery::kWhole;
+  const auto done = RunTurn(*models_, *model, turn, delivery, responder, [&](const api::Piece& p) {
+    if (request->stream) return SendLine(responder, api::WritePrototypeChunk(p.content));
+    whole = p.content;
+    return true;
+  });
   if (!done) return SendError(responder, done.error());
   if (request->stream) {
     SendLine(responder, api::WritePrototypeDone(done->done_reason));
   } else {
-    SendJson(responder, api::WritePrototypeText(done->text));
+    SendJson(responder, api::WritePrototypeText(whole));
   }
 }
 

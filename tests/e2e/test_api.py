@@ -236,8 +236,9 @@ class Api(unittest.TestCase):
             body = {"model": "none", "prompt": "x", "messages": [{"role": "user", "content": "x"}]}
             self.assert_error(self.server.post(path, body), 404, "model 'none' not found")
             # Whether a model exists is looked at before what is asked of it.
-            self.assert_error(self.server.post(path, {**body, "format": "json"}), 404,
-                              "model 'none' not found")
+            for wrong in ({"format": "xml"}, {"think": True}, {"options": {"seed": "x"}}):
+                self.assert_error(self.server.post(path, {**body, **wrong}), 404,
+                                  "model 'none' not found")
             self.assert_error(self.server.post(path, {**body, "stream": "x"}), 400, "stream")
         for name in ("../135m", "smollm2:../x", "/etc", "smollm2:135m/..", "a" * 500):
             self.assert_error(self.server.post("/api/generate", {"model": name, "prompt": "x"}),
@@ -288,8 +289,10 @@ class Api(unittest.TestCase):
         context = self.server.post("/api/show", {"model": MODEL}).json["model_info"][
             "llama.context_length"]
         prompt = "fox " * (context + 100)
-        for path, body in (("/api/generate", {"prompt": prompt}),
-                           ("/api/chat", {"messages": [{"role": "user", "content": prompt}]})):
+        chat = {"messages": [{"role": "user", "content": prompt}]}
+        for path, body in (("/api/generate", {"prompt": prompt, "shift": False}),
+                           ("/api/generate", {"prompt": prompt, "truncate": False}),
+                           ("/api/chat", chat), ("/api/chat", {**chat, "truncate": False})):
             for stream in (True, False):
                 reply = self.server.post(path, {"model": MODEL, "stream": stream, **body})
                 self.assert_error(reply, 400,

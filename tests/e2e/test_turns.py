@@ -1,0 +1,95 @@
+"""How a prompt is made of a request: the template, what does not fit, and what is said of it."""
+import unittest
+
+from harness import MODEL, Server
+
+LONG_TEXT = "The quick brown fox jumps over the lazy dog. " * 4
+
+
+class Turns(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server()
+        cls.server.__enter__()
+        cls.addClassCleanup(cls.server.end)
+
+    def chat(self, messages, status=200, **fields):
+        options = {"temperature": 0, "num_predict": 2, **fields.pop("options", {})}
+        reply = self.server.post("/api/chat", {"model": MODEL, "messages": messages,
+                                               "stream": False, "options": options, **fields})
+        self.assertEqual(reply.status, status, reply.text)
+        return reply
+
+    def rendered(self, path, **fields):
+        reply = self.server.post(path, {"model": MODEL, "_debug_render_only": True, **fields})
+        self.assertEqual(reply.status, 200, reply.text)
+        self.assertFalse(reply.json["done"])
+        return reply.json["_debug_info"]["rendered_template"]
+
+    def test_what_the_model_would_get(self):
+        user = {"role": "user", "content": "Hi"}
+        prompt = self.rendered("/api/chat", messages=[{"role": "system", "content": "Be brief."},
+                                                      user])
+        self.assertEqual(prompt, "<|im_start|>system\nBe brief.<|im_end|>\n"
+                         "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n")
+        self.assertEqual(self.rendered("/api/generate", prompt="Hi", system="Be brief."), prompt)
+        self.assertEqual(self.rendered("/api/generate", prompt="Hi", raw=True), "Hi")
+
+    def test_the_oldest_messages_are_dropped(self):
+        system = {"role": "system", "content": "Remember the number 7."}
+        talk = [system]
+        for i in range(20):
+            talk.append({"role": "user", "content": f"Question {i}: {LONG_TEXT}"})
+            talk.append({"role": "assistant", "content": f"Answer {i}."})
+        talk.append({"role": "user", "content": "And the last one?"})
+        options = {"num_ctx": 256}
+        reply = self.chat(talk, options=options)
+        dropped = int(reply.headers["X-Axollama-Truncated-Messages"])
+        self.assertGreater(dropped, 20)
+        self.assertLess(dropped, len(talk) - 2)
+        kept = [system] + talk[1 + dropped:]
+        prompt = self.rendered("/api/chat", messages=talk, options=options)
+        self.assertEqual(prompt, self.rendered("/api/chat", messages=kept, options=options))
+        self.assertTrue(prompt.startswith("<|im_start|>system\nRemember"))
+        self.assertIn("And the last one?", prompt)
+        shorter = self.chat(kept, options=options)
+        self.assertNotIn("X-Axollama-Truncated-Messages", shorter.headers)
+        for name in ("prompt_eval_count", "message"):
+            self.assertEqual(reply.json[name], shorter.json[name])
+        # One message more would not have fitted.
+        more = self.chat([system] + talk[dropped:], options=options)
+        self.assertEqual(more.headers["X-Axollama-Truncated-Messages"], "1")
+        self.chat(talk, truncate=False, status=400, options=options)
+
+    def test_a_conversation_that_may_not_be_truncated(self):
+        talk = [{"role": "user", "content": LONG_TEXT * 8}, {"role": "assistant", "content": "Yes."},
+                {"role": "user", "content": "Why?"}]
+        reply = self.chat(talk, truncate=False, status=400, options={"num_ctx": 64})
+        self.assertIn("the prompt is longer than the context length", reply.error)
+        self.assertEqual(self.chat(talk, options={"num_ctx": 64}).headers[
+            "X-Axollama-Truncated-Messages"], "1")
+
+    def test_a_prompt_is_cut(self):
+        reply = self.server.generate(LONG_TEXT * 8, options={"num_ctx": 64, "num_predict": 2})
+        self.assertEqual(reply.status, 200, reply.text)
+        self.assertEqual(reply.json["prompt_eval_count"], 34)  # 4 kept, half of 60 at the end
+        self.assertGreater(int(reply.headers["X-Axollama-Truncated-Tokens"]), 200)
+        reply = self.server.generate(LONG_TEXT * 8, shift=False,
+                                     options={"num_ctx": 64, "num_predict": 2})
+        self.assertEqual(reply.status, 400)
+
+    def test_capabilities_are_looked_at_before_a_load(self):
+        self.server.post("/api/generate", {"model": MODEL, "keep_alive": 0})
+        for path, fields, words in (
+                ("/api/generate", {"images": ["aGk="]}, "does not support vision"),
+                ("/api/generate", {"suffix": "x"}, "does not support insert"),
+                ("/api/generate", {"think": True}, f'"{MODEL}" does not support thinking')):
+            reply = self.server.post(path, {"model": MODEL, "prompt": "Hi", **fields})
+            self.assertEqual(reply.status, 400, reply.text)
+            self.assertIn(words, reply.error)
+            if not fields.get("think"):
+                self.assertIn(f"registry.ollama.ai/library/{MODEL} ", reply.error)
+
+
+if __name__ == "__main__":
+    unittest.main()
