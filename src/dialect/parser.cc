@@ -180,17 +180,17 @@ void Parser::After(char c) {
     }
   }
   held_ += c;
-  bool part = false;
+  const Mark* whole = nullptr;
+  bool part = CouldBeMark(held_, &whole);
   for (const std::string_view closer : form.closers) {
-    if (closer.empty() || !closer.starts_with(held_)) continue;
+    // A closing mark may be the begin of an opening one: ``` of ```json.
+    if (closer.empty() || !closer.starts_with(held_) || (closed_ && part)) continue;
     part = true;
     if (held_ != closer) continue;
     closed_ = true;
     held_.clear();
     return;
   }
-  const Mark* whole = nullptr;
-  part = CouldBeMark(held_, &whole) || part;
   if (whole != nullptr) {
     held_.clear();
     return OnMark(*whole);
