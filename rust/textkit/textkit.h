@@ -1,8 +1,9 @@
-// The C ABI of rust/textkit: tokenizers and chat templates of Hugging Face's and Jinja's kind.
+// The C ABI of rust/textkit: tokenizers and chat templates of Hugging Face's and Jinja's kind, and
+// grammars of llguidance's.
 //
 // Owner: what *_new and *_compile return is the caller's until *_free; buffers that a call fills
 // are the caller's until textkit_*_free. Strings are length-delimited UTF-8, never NUL-terminated.
-// Threads: const calls on one object from any thread.
+// Threads: const calls on one object from any thread; a textkit_grammar is used by one at a time.
 // Errors: a call returns TEXTKIT_OK, or fills `error` with one line and returns why. Nothing
 // unwinds out of these functions and nothing is printed.
 #pragma once
@@ -71,6 +72,36 @@ void textkit_template_free(textkit_template* chat_template);
 // `context` is a JSON object.
 int32_t textkit_template_render(const textkit_template* chat_template, const uint8_t* context,
                                 size_t size, textkit_bytes* out, textkit_bytes* error);
+
+// Compiles grammars for one tokenizer, which it keeps alive, and a model with `vocab` logits.
+// `eos` are the tokens that may end an answer.
+typedef struct textkit_grammars textkit_grammars;
+
+int32_t textkit_grammars_new(const textkit_tokenizer* tokenizer, uint32_t vocab,
+                             const uint32_t* eos, size_t eos_size, textkit_grammars** out,
+                             textkit_bytes* error);
+void textkit_grammars_free(textkit_grammars* grammars);
+
+enum {
+  TEXTKIT_GRAMMAR_LARK = 0,  // llguidance's variant
+  TEXTKIT_GRAMMAR_GBNF = 1,  // llama.cpp's
+  TEXTKIT_GRAMMAR_JSON_SCHEMA = 2,
+  TEXTKIT_GRAMMAR_REGEX = 3,  // of the whole answer
+};
+
+// Where one answer stands in its grammar; independent of the textkit_grammars.
+typedef struct textkit_grammar textkit_grammar;
+
+int32_t textkit_grammar_compile(const textkit_grammars* grammars, int32_t kind, const uint8_t* text,
+                                size_t size, textkit_grammar** out, textkit_bytes* error);
+void textkit_grammar_free(textkit_grammar* grammar);
+// Bit i % 32 of words[i / 32]: token i may come next. A complete grammar allows the `eos` alone.
+int32_t textkit_grammar_mask(textkit_grammar* grammar, uint32_t* words, size_t count,
+                             textkit_bytes* error);
+int32_t textkit_grammar_accept(textkit_grammar* grammar, uint32_t token, textkit_bytes* error);
+// The tokens that must come next; they are not accepted yet. Often none.
+int32_t textkit_grammar_forced(textkit_grammar* grammar, textkit_ids* out, textkit_bytes* error);
+int32_t textkit_grammar_is_complete(const textkit_grammar* grammar);
 
 #ifdef __cplusplus
 }

@@ -150,6 +150,10 @@ class FakeTokenizer : public text::Tokenizer {
   }
   bool IsSpecial(int32_t id) const override { return id >= first_special_; }
   uint32_t vocab_size() const override { return static_cast<uint32_t>(pieces_.size()); }
+  Result<std::unique_ptr<text::Grammars>> MakeGrammars(uint32_t,
+                                                       std::span<const int32_t>) const override {
+    return Fail(ErrorKind::kInvalid, "this tokenizer is not for grammars");
+  }
 
  private:
   int32_t size() const { return static_cast<int32_t>(pieces_.size()); }

@@ -6,10 +6,13 @@
 #include <textkit.h>
 
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
 #include "base/result.h"
+#include "text/grammar.h"
 
 namespace axollama::text {
 
@@ -37,5 +40,9 @@ inline Status KitStatus(int32_t code, const KitBytes& error) {
   return Fail(code == TEXTKIT_INVALID ? ErrorKind::kInvalid : ErrorKind::kInternal,
               std::string(error.view()));
 }
+
+// grammar.cc, for the tokenizer.
+Result<std::unique_ptr<Grammars>> MakeKitGrammars(const textkit_tokenizer* tokenizer,
+                                                  uint32_t vocab, std::span<const int32_t> eos);
 
 }  // namespace axollama::text

@@ -68,6 +68,11 @@ class KitTokenizer final : public Tokenizer {
     return Exists(id) && (vocab_.flags[id] & TEXTKIT_TOKEN_SPECIAL);
   }
 
+  Result<std::unique_ptr<Grammars>> MakeGrammars(uint32_t vocab,
+                                                 std::span<const int32_t> eos) const override {
+    return MakeKitGrammars(tokenizer_, vocab, eos);
+  }
+
   uint32_t vocab_size() const override { return vocab_.size; }
 
  private:

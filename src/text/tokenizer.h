@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "text/grammar.h"
 
 namespace axollama::text {
 
@@ -36,6 +37,11 @@ class Tokenizer {
   virtual std::optional<int32_t> TokenToId(std::string_view token) const = 0;
   virtual bool IsSpecial(int32_t id) const = 0;
   virtual uint32_t vocab_size() const = 0;  // highest id + 1
+
+  // What compiles grammars for a model with `vocab` logits, whose answers `eos` end. Takes some
+  // hundred milliseconds and some 10 MB.
+  virtual Result<std::unique_ptr<Grammars>> MakeGrammars(uint32_t vocab,
+                                                         std::span<const int32_t> eos) const = 0;
 
  protected:
   Tokenizer() = default;

@@ -1,9 +1,14 @@
 //! The C ABI declared in textkit.h. This file holds all `unsafe` code of the crate: it turns
 //! pointers into slices, catches panics and hands buffers over; the work is in the modules.
 
+mod gbnf;
+mod gbnf_parser;
+mod grammar;
 mod hf_form;
+mod lark;
 mod pyjson;
 mod pymethods;
+mod schema;
 mod splitter;
 mod template;
 mod tokenizer;
@@ -12,7 +17,7 @@ mod vendor_lines;
 
 use std::cell::RefCell;
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::sync::Once;
+use std::sync::{Arc, Once};
 
 const OK: i32 = 0;
 const INVALID: i32 = 1;
@@ -89,7 +94,17 @@ unsafe fn guarded(error: *mut Buffer<u8>, work: impl FnOnce() -> Result<(), Stri
     code
 }
 
-unsafe fn slice<'a>(data: *const u8, size: usize) -> &'a [u8] {
+/// Of what `Box::into_raw` gave; null is nothing.
+unsafe fn free<T>(object: *mut T) {
+    if !object.is_null() {
+        guarded(std::ptr::null_mut(), || {
+            drop(Box::from_raw(object));
+            Ok(())
+        });
+    }
+}
+
+unsafe fn slice<'a, T>(data: *const T, size: usize) -> &'a [T] {
     if size == 0 {
         &[]
     } else {
@@ -125,7 +140,7 @@ pub unsafe extern "C" fn textkit_tokenizer_new(
 ) -> i32 {
     guarded(error, || {
         let loaded = tokenizer::Tokenizer::from_file(slice(file, size))?;
-        *out = Box::into_raw(Box::new(loaded));
+        *out = Arc::into_raw(Arc::new(loaded)).cast_mut();
         Ok(())
     })
 }
@@ -135,7 +150,7 @@ pub unsafe extern "C" fn textkit_tokenizer_new(
 pub unsafe extern "C" fn textkit_tokenizer_free(tokenizer: *mut tokenizer::Tokenizer) {
     if !tokenizer.is_null() {
         guarded(std::ptr::null_mut(), || {
-            drop(Box::from_raw(tokenizer));
+            drop(Arc::from_raw(tokenizer));
             Ok(())
         });
     }
@@ -210,12 +225,7 @@ pub unsafe extern "C" fn textkit_template_compile(
 /// # Safety
 #[no_mangle]
 pub unsafe extern "C" fn textkit_template_free(template: *mut template::Template) {
-    if !template.is_null() {
-        guarded(std::ptr::null_mut(), || {
-            drop(Box::from_raw(template));
-            Ok(())
-        });
-    }
+    free(template)
 }
 
 /// # Safety
@@ -232,4 +242,94 @@ pub unsafe extern "C" fn textkit_template_render(
         *out = Buffer::give(text.into_bytes());
         Ok(())
     })
+}
+
+/// # Safety
+#[no_mangle]
+pub unsafe extern "C" fn textkit_grammars_new(
+    tokenizer: *const tokenizer::Tokenizer,
+    vocab: u32,
+    eos: *const u32,
+    eos_size: usize,
+    out: *mut *mut grammar::Grammars,
+    error: *mut Buffer<u8>,
+) -> i32 {
+    guarded(error, || {
+        Arc::increment_strong_count(tokenizer);
+        let tokenizer = Arc::from_raw(tokenizer);
+        let made = grammar::Grammars::new(tokenizer, vocab, slice(eos, eos_size))?;
+        *out = Box::into_raw(Box::new(made));
+        Ok(())
+    })
+}
+
+/// # Safety
+#[no_mangle]
+pub unsafe extern "C" fn textkit_grammars_free(grammars: *mut grammar::Grammars) {
+    free(grammars)
+}
+
+/// # Safety
+#[no_mangle]
+pub unsafe extern "C" fn textkit_grammar_compile(
+    grammars: *const grammar::Grammars,
+    kind: i32,
+    text: *const u8,
+    size: usize,
+    out: *mut *mut grammar::Grammar,
+    error: *mut Buffer<u8>,
+) -> i32 {
+    guarded(error, || {
+        let compiled = (*grammars).compile(kind, slice(text, size))?;
+        *out = Box::into_raw(Box::new(compiled));
+        Ok(())
+    })
+}
+
+/// # Safety
+#[no_mangle]
+pub unsafe extern "C" fn textkit_grammar_free(grammar: *mut grammar::Grammar) {
+    free(grammar)
+}
+
+/// # Safety
+#[no_mangle]
+pub unsafe extern "C" fn textkit_grammar_mask(
+    grammar: *mut grammar::Grammar,
+    words: *mut u32,
+    count: usize,
+    error: *mut Buffer<u8>,
+) -> i32 {
+    guarded(error, || {
+        (*grammar).mask(std::slice::from_raw_parts_mut(words, count))
+    })
+}
+
+/// # Safety
+#[no_mangle]
+pub unsafe extern "C" fn textkit_grammar_accept(
+    grammar: *mut grammar::Grammar,
+    token: u32,
+    error: *mut Buffer<u8>,
+) -> i32 {
+    guarded(error, || (*grammar).accept(token))
+}
+
+/// # Safety
+#[no_mangle]
+pub unsafe extern "C" fn textkit_grammar_forced(
+    grammar: *mut grammar::Grammar,
+    out: *mut Buffer<u32>,
+    error: *mut Buffer<u8>,
+) -> i32 {
+    guarded(error, || {
+        *out = Buffer::give((*grammar).forced()?);
+        Ok(())
+    })
+}
+
+/// # Safety
+#[no_mangle]
+pub unsafe extern "C" fn textkit_grammar_is_complete(grammar: *const grammar::Grammar) -> i32 {
+    (*grammar).is_complete() as i32
 }
