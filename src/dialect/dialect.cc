@@ -62,7 +62,8 @@ constexpr Dialect kDeepSeek{
                        .name_ends = {"<｜tool▁sep｜>", "\n```json"}}},
     .call_forms = 1,
     .writing = {"<｜tool▁calls▁begin｜>", "<｜tool▁call▁begin｜>function<｜tool▁sep｜>",
-                "\n```json\n", "\n```<｜tool▁call▁end｜>", "\n", "<｜tool▁calls▁end｜>"}};
+                "\n```json\n", "\n```<｜tool▁call▁end｜>", "\n", "<｜tool▁calls▁end｜>"},
+    .arguments_as_text = true};
 
 constexpr Dialect kPhi4{
     .name = "phi4",

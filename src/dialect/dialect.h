@@ -45,7 +45,8 @@ struct Dialect {
   CallWriting writing;
   // What the template can take of a conversation, see messages.h.
   bool one_call_per_message = false;
-  uint32_t call_id_length = 0;  // 0: any
+  bool arguments_as_text = false;  // it appends them to text
+  uint32_t call_id_length = 0;     // 0: any
 
   bool thinks() const { return !think_close.empty(); }
 };
