@@ -10,6 +10,12 @@
 #include <utility>
 
 namespace axsim::card {
+namespace {
+
+// How long a worker without work waits for more: longer than a host is busy between two tokens.
+constexpr std::chrono::milliseconds kLinger{20};
+
+}  // namespace
 
 bool WorkQueue::Reached(uint64_t target) {
   if (done_tickets_ >= target) return true;
@@ -59,16 +65,20 @@ WorkQueue::Submitted WorkQueue::Submit(Work work) {
   if (!has_worker_ && !StartWorker()) return Submitted::kNoThread;
   has_worker_ = true;
   items_.push_back({next_ticket_++, std::move(work)});
+  if (items_.size() == 1) changed_.notify_all();  // the worker may linger
   return Submitted::kYes;
 }
 
 void WorkQueue::RunWorker() {
   std::unique_lock lock(mutex_);
   for (;;) {
+    changed_.wait_for(lock, kLinger, [this] { return closed_ || !items_.empty(); });
+    if (closed_ || items_.empty()) break;
     // A synchronous call with an earlier ticket may still run.
     changed_.wait(lock,
                   [this] { return closed_ || items_.empty() || Reached(items_.front().ticket); });
-    if (closed_ || items_.empty()) break;
+    if (closed_) break;
+    if (items_.empty()) continue;
     Work work = std::move(items_.front().work);
     items_.pop_front();
     working_ = true;

@@ -1,7 +1,8 @@
 // The order of the work of one stream: synchronous calls and queued work, first in, first out.
 //
 // A synchronous call takes its turn with Begin and End and runs on the calling thread. Queued work
-// runs on a worker thread that exists only while there is some.
+// runs on a worker thread that exists while there is some, and for a moment after: a new thread for
+// each chain of work would cost more than what a small layer takes.
 // Owner: shared by the stream's context, its handle and its worker; Close before letting go.
 // Threads: any. Work must not call into its own queue, except stopping().
 #pragma once
