@@ -283,8 +283,22 @@ TEST(Axmodel, RefusesWeightsThatDoNotFitTheProgram) {
               HasSubstr("the tensors of shape group 0 do not fit"));
   EXPECT_THAT(ErrorOf(Replaced(good, "[1,8,8]", "[1,8,9]")),
               HasSubstr("the tensors of shape group 1 do not fit"));
+}
+
+TEST(Axmodel, AFileThatWasNotFinishedIsNoModel) {
   EXPECT_THAT(ErrorOf(LayerFile([](const Item& item) { return item.name != "down"; })),
-              HasSubstr("cut short"));
+              HasSubstr("is empty"));
+  Folder folder;
+  const auto path = folder.path / "large.axmodel";
+  spec::Program program = LayerProgram();
+  program.ffn = 1 << 19;
+  {
+    auto writer = Writer::Create(path, program, LayerGroups(program, 31, 8, {0}));
+    ASSERT_TRUE(writer) << writer.error().message;
+    const std::vector<std::byte> data(size_t{program.ffn} * 8);
+    ASSERT_TRUE(writer->Add("gate", DataType::kInt8, {program.ffn, 8}, data));
+  }
+  EXPECT_THAT(ErrorOf(ReadAll(path)), HasSubstr("cut short"));
 }
 
 TEST(Axmodel, TheWriterRefusesWhatTheProgramDoesNotKnow) {
@@ -307,10 +321,15 @@ TEST(Axmodel, TheWriterRefusesWhatTheProgramDoesNotKnow) {
 
 TEST(Axmodel, AFullDiskIsAnError) {
   const spec::Program program = LayerProgram();
-  const auto writer = Writer::Create("/dev/full", program, LayerGroups(program, 31, 8, {0}));
-  ASSERT_FALSE(writer);
-  EXPECT_EQ(writer.error().kind, ErrorKind::kIo);
-  EXPECT_THAT(writer.error().message, HasSubstr("/dev/full: No space left on device"));
+  auto writer = Writer::Create("/dev/full", program, LayerGroups(program, 31, 8, {0}));
+  ASSERT_TRUE(writer) << writer.error().message;
+  for (const Item& item : LayerItems()) {
+    ASSERT_TRUE(writer->Add(item.name, item.type, item.dims, Data(item)));
+  }
+  const auto finished = writer->Finish();
+  ASSERT_FALSE(finished);
+  EXPECT_EQ(finished.error().kind, ErrorKind::kIo);
+  EXPECT_THAT(finished.error().message, HasSubstr("/dev/full: No space left on device"));
 }
 
 // Whatever the bytes: no crash, a one-line error, or a model all of whose views lie in the file.

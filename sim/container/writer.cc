@@ -2,10 +2,12 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <protozero/pbf_writer.hpp>
 #include <set>
+#include <string_view>
 
 #include "sim/container/axmodel.h"
 #include "sim/container/onnx.h"
@@ -22,6 +24,9 @@ using protozero::pbf_writer;
 
 constexpr uint64_t kMaxLength = (uint64_t{1} << 35) - 1;  // what five bytes of varint hold
 constexpr size_t kAlignment = 64;
+// The page cache keeps what is written at once in pages as large as it can, and the weights are
+// executed from there: from 2 MiB pages memory is read up to twice as fast as from 4 KiB ones.
+constexpr size_t kWriteBytes = size_t{4} << 20;
 
 // A varint of always five bytes, so that a length can be filled in later without moving data.
 std::string FixedVarint(uint64_t value) {
@@ -120,7 +125,8 @@ std::string ModelHead() {
 struct Writer::State {
   int fd = -1;
   std::filesystem::path path;
-  uint64_t offset = 0;     // bytes written
+  std::string pending;     // not yet in the file
+  uint64_t offset = 0;     // bytes written, pending ones included
   uint64_t length_at = 0;  // where the graph's length stands
   std::vector<ExpectedWeight> expected;
   std::set<std::string, std::less<>> added;
@@ -135,14 +141,25 @@ struct Writer::State {
 
   Status Write(const void* data, size_t size) {
     const char* at = static_cast<const char*>(data);
+    offset += size;
     while (size > 0) {
-      const ssize_t n = write(fd, at, size);
+      const size_t taken = std::min(size, kWriteBytes - pending.size());
+      pending.append(at, taken);
+      at += taken;
+      size -= taken;
+      if (pending.size() == kWriteBytes) AX_RETURN_IF_ERROR(Flush());
+    }
+    return {};
+  }
+  Status Flush() {
+    std::string_view rest = pending;
+    while (!rest.empty()) {
+      const ssize_t n = write(fd, rest.data(), rest.size());
       if (n < 0 && errno == EINTR) continue;
       if (n < 0) return Fail(WriteError());
-      at += n;
-      size -= static_cast<size_t>(n);
-      offset += static_cast<uint64_t>(n);
+      rest.remove_prefix(static_cast<size_t>(n));
     }
+    pending.clear();
     return {};
   }
   Status Write(const std::string& text) { return Write(text.data(), text.size()); }
@@ -158,6 +175,7 @@ Result<Writer> Writer::Create(const std::filesystem::path& path, const spec::Pro
   AX_RETURN_IF_ERROR(CheckGroups(program, groups));
   auto state = std::make_unique<State>();
   state->path = path;
+  state->pending.reserve(kWriteBytes);
   state->expected = ExpectedWeights(program);
   state->fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (state->fd < 0) return Fail(state->WriteError());
@@ -209,6 +227,7 @@ Status Writer::AddHoles() {
     uint64_t size_bytes = ElementBytes(weight.type);
     for (const int64_t dim : weight.dims) size_bytes *= static_cast<uint64_t>(dim);
     AX_RETURN_IF_ERROR(AddHead(weight.name, weight.type, weight.dims, size_bytes));
+    AX_RETURN_IF_ERROR(state_->Flush());
     state_->offset += size_bytes;
     const auto end = static_cast<off_t>(state_->offset);
     if (ftruncate(state_->fd, end) != 0 || lseek(state_->fd, end, SEEK_SET) != end) {
@@ -224,6 +243,7 @@ Status Writer::Finish() {
       return Fail(ErrorKind::kInternal, fmt::format("weight \"{}\" was not added", want.name));
     }
   }
+  AX_RETURN_IF_ERROR(state_->Flush());
   const std::string length = FixedVarint(state_->offset - state_->length_at - 5);
   const ssize_t n =
       pwrite(state_->fd, length.data(), length.size(), static_cast<off_t>(state_->length_at));
