@@ -28,14 +28,14 @@ struct Stream {
   float* y;
   std::byte* panels;
   size_t panel_bytes;
-  int spins;
+  Crew crew;
   Phase phase{};
 
   static void Work(void* context, uint32_t thread) {
     auto& self = *static_cast<Stream*>(context);
     uint32_t total = 0;
     for (const Matrix& m : self.matrices) total += UnitCount(m, 1);
-    self.phase.Run(total, self.spins, [&](size_t unit) {
+    self.phase.Run(total, self.crew, thread, [&](size_t unit) {
       for (const Matrix& m : self.matrices) {
         const size_t units = UnitCount(m, 1);
         if (unit < units) {
@@ -112,7 +112,7 @@ uint32_t CpuExecutor::Measure(std::span<const Matrix> matrices) {
   for (uint32_t threads = 1; threads <= most; ++threads) {
     double seconds = 1e9;
     for (int round = 0; round < kRounds; ++round) {
-      Stream stream{kernels_, matrices, x, y, panels, panel_bytes, pool_->spins()};
+      Stream stream{kernels_, matrices, x, y, panels, panel_bytes, {threads, pool_->spins()}};
       const Clock::time_point begin = Clock::now();
       pool_->Run(threads, Stream::Work, &stream);
       seconds = std::min(seconds, std::chrono::duration<double>(Clock::now() - begin).count());

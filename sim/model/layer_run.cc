@@ -120,30 +120,48 @@ Status LayerRun::SelectTokens() {
 void LayerRun::Execute() {
   if (tokens_ == 0) return;
   std::fill_n(run_counts_, cpu_.pool().size(), kNotFound);
+  crew_ = {cpu_.ThreadsFor(tokens_), cpu_.pool().spins()};
   cpu_.pool().Run(
-      cpu_.ThreadsFor(tokens_),
-      [](void* self, uint32_t thread) { static_cast<LayerRun*>(self)->Work(thread); }, this);
+      crew_.size, [](void* self, uint32_t thread) { static_cast<LayerRun*>(self)->Work(thread); },
+      this);
 }
 
 void LayerRun::Work(uint32_t thread) {
   const size_t hidden = program_.hidden;
-  Share(kEnter, tokens_, [&](size_t t) { EnterToken(t); });
-  QkvStep(thread);
-  Share(kRotate, tokens_, [&](size_t t) { RotateToken(t); });
+  Ahead ahead;
+  AimAtQkv(ahead, thread);
+  Share(kEnter, tokens_, thread, ahead, [&](size_t t) { EnterToken(t); });
+  QkvStep(thread, ahead);
+  AimAt(ahead, weights_.o, thread);
+  Share(kRotate, tokens_, thread, ahead, [&](size_t t) { RotateToken(t); });
   if (tokens_ == 1) {
-    Share(kAttend, UnitsOfHeads(), [&](size_t unit) { AttendHeads(unit, thread); });
-    Share(kAttended, 1, [&](size_t) { attended_.Encode(kernels_, 0); });
+    Share(kAttend, UnitsOfHeads(), thread, ahead, [&](size_t unit) { AttendHeads(unit, thread); });
+    Share(kAttended, 1, thread, ahead, [&](size_t) { attended_.Encode(kernels_, 0); });
   } else {
-    Share(kAttend, tokens_, [&](size_t t) { AttendToken(t, thread); });
+    Share(kAttend, tokens_, thread, ahead, [&](size_t t) { AttendToken(t, thread); });
   }
-  MultiplyStep(kOutput, weights_.o, attended_, branch_, hidden, thread);
-  Share(kMiddle, tokens_, [&](size_t t) { MiddleToken(t); });
-  GateUpStep(thread);
+  MultiplyStep(kOutput, weights_.o, attended_, branch_, hidden, thread, ahead);
+  AimAt(ahead, weights_.gate, thread);
+  Share(kMiddle, tokens_, thread, ahead, [&](size_t t) { MiddleToken(t); });
+  GateUpStep(thread, ahead);
+  AimAt(ahead, weights_.down, thread);
   if (gated_.codes != nullptr) {
-    Share(kGated, tokens_, [&](size_t t) { gated_.Encode(kernels_, t); });
+    Share(kGated, tokens_, thread, ahead, [&](size_t t) { gated_.Encode(kernels_, t); });
   }
-  MultiplyStep(kDown, weights_.down, gated_, branch_, hidden, thread);
-  Share(kLeave, tokens_, [&](size_t t) { LeaveToken(t); });
+  MultiplyStep(kDown, weights_.down, gated_, branch_, hidden, thread, ahead);
+  ahead.Stop();
+  Share(kLeave, tokens_, thread, ahead, [&](size_t t) { LeaveToken(t); });
+}
+
+// A chunk is bound by arithmetic, and its matrices are taken in other units.
+void LayerRun::AimAt(Ahead& ahead, const Matrix& matrix, uint32_t thread) const {
+  if (tokens_ == 1) ahead.Aim(matrix, crew_, thread);
+}
+
+void LayerRun::AimAtQkv(Ahead& ahead, uint32_t thread) const {
+  if (tokens_ != 1 || thread >= crew_.stretches()) return;
+  const QkvUnit first = FindQkvUnit(crew_.StretchBegin(thread, QkvUnits()));
+  ahead.Aim(*first.matrix, first.unit);
 }
 
 void LayerRun::EnterToken(size_t token) {
@@ -155,16 +173,27 @@ void LayerRun::EnterToken(size_t token) {
   normed_.Encode(kernels_, token);
 }
 
-void LayerRun::QkvStep(uint32_t thread) {
-  const Matrix* matrices[] = {&weights_.q, &weights_.k, &weights_.v};
-  const size_t columns[] = {0, q_width_, q_width_ + kv_width_};
-  size_t units = 0;
-  for (const Matrix* m : matrices) units += UnitCount(*m, tokens_);
-  Share(kQkv, units, [&](size_t unit) {
-    size_t i = 0;
-    for (; unit >= UnitCount(*matrices[i], tokens_); ++i) unit -= UnitCount(*matrices[i], tokens_);
-    Multiply(kernels_, *matrices[i], UnitSlice(*matrices[i], tokens_, unit), normed_, tokens_,
-             qkv_ + columns[i], q_width_ + 2 * kv_width_, Panel(thread));
+uint32_t LayerRun::QkvUnits() const {
+  return UnitCount(weights_.q, tokens_) + UnitCount(weights_.k, tokens_) +
+         UnitCount(weights_.v, tokens_);
+}
+
+LayerRun::QkvUnit LayerRun::FindQkvUnit(size_t unit) const {
+  size_t column = 0;
+  for (const Matrix* matrix : {&weights_.q, &weights_.k}) {
+    const size_t units = UnitCount(*matrix, tokens_);
+    if (unit < units) return {matrix, unit, column};
+    unit -= units;
+    column += matrix->rows;
+  }
+  return {&weights_.v, unit, column};
+}
+
+void LayerRun::QkvStep(uint32_t thread, Ahead& ahead) {
+  Share(kQkv, QkvUnits(), thread, ahead, [&](size_t number) {
+    const auto [matrix, unit, column] = FindQkvUnit(number);
+    Multiply(kernels_, *matrix, UnitSlice(*matrix, tokens_, unit), normed_, tokens_, qkv_ + column,
+             q_width_ + 2 * kv_width_, Panel(thread));
   });
 }
 
@@ -246,12 +275,12 @@ void LayerRun::MiddleToken(size_t token) {
   normed_.Encode(kernels_, token);
 }
 
-void LayerRun::GateUpStep(uint32_t thread) {
+void LayerRun::GateUpStep(uint32_t thread, Ahead& ahead) {
   const kernels::Gate kind = program_.activation == spec::Activation::kSilu
                                  ? kernels::Gate::kSilu
                                  : kernels::Gate::kGeluTanh;
   const size_t ffn = program_.ffn;
-  Share(kGateUp, UnitCount(weights_.gate, tokens_), [&](size_t unit) {
+  Share(kGateUp, UnitCount(weights_.gate, tokens_), thread, ahead, [&](size_t unit) {
     const Slice slice = UnitSlice(weights_.gate, tokens_, unit);
     Multiply(kernels_, weights_.gate, slice, normed_, tokens_, gated_.values, ffn, Panel(thread));
     Multiply(kernels_, weights_.up, slice, normed_, tokens_, up_, ffn, Panel(thread));
@@ -263,8 +292,8 @@ void LayerRun::GateUpStep(uint32_t thread) {
 }
 
 void LayerRun::MultiplyStep(Step step, const Matrix& m, const Activations& x, float* y,
-                            size_t stride, uint32_t thread) {
-  Share(step, UnitCount(m, tokens_), [&](size_t unit) {
+                            size_t stride, uint32_t thread, Ahead& ahead) {
+  Share(step, UnitCount(m, tokens_), thread, ahead, [&](size_t unit) {
     Multiply(kernels_, m, UnitSlice(m, tokens_, unit), x, tokens_, y, stride, Panel(thread));
   });
 }

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <span>
 
+#include "sim/model/ahead.h"
 #include "sim/model/attention.h"
 #include "sim/model/executor.h"
 #include "sim/model/layer.h"
@@ -58,13 +59,24 @@ class LayerRun {
   void MiddleToken(size_t token);
   void LeaveToken(size_t token);
   void MultiplyStep(Step step, const Matrix& m, const Activations& x, float* y, size_t stride,
-                    uint32_t thread);
-  void QkvStep(uint32_t thread);
-  void GateUpStep(uint32_t thread);
+                    uint32_t thread, Ahead& ahead);
+  void QkvStep(uint32_t thread, Ahead& ahead);
+  void GateUpStep(uint32_t thread, Ahead& ahead);
+  // `ahead` is called by a thread that waits for the others.
   template <typename F>
-  void Share(Step step, size_t count, F&& f) {
-    phases_[step].Run(static_cast<uint32_t>(count), cpu_.pool().spins(), f);
+  void Share(Step step, size_t count, uint32_t thread, Ahead& ahead, F&& f) {
+    phases_[step].Run(static_cast<uint32_t>(count), crew_, thread, f, ahead);
   }
+  // Unit `unit` of the three matrices together: of which one, and the columns before it in qkv_.
+  struct QkvUnit {
+    const Matrix* matrix;
+    size_t unit;
+    size_t column;
+  };
+  uint32_t QkvUnits() const;
+  QkvUnit FindQkvUnit(size_t unit) const;
+  void AimAtQkv(Ahead& ahead, uint32_t thread) const;
+  void AimAt(Ahead& ahead, const Matrix& matrix, uint32_t thread) const;
   void* Panel(uint32_t thread) const { return panels_ + thread * panel_bytes_; }
 
   CpuExecutor& cpu_;
@@ -82,6 +94,7 @@ class LayerRun {
   AttentionRows attention_{};
 
   size_t tokens_ = 0;
+  Crew crew_;
   uint32_t* indices_ = nullptr;  // [rows]
   uint32_t* rows_ = nullptr;     // [tokens] the row of each token
   float* x_ = nullptr;           // [tokens, hidden] the residual stream

@@ -184,19 +184,21 @@ TEST(Pool, PhasesDoEachUnitOnceAndInOrder) {
     EXPECT_EQ(pool.size(), size);
     struct Shared {
       Pool& pool;
+      Crew crew;
       std::array<Phase, 3> phases{};
       std::array<std::array<std::atomic<uint32_t>, 50>, 3> calls{};
       std::atomic<uint32_t> early{0};
     };
     for (uint32_t round = 0; round < 300; ++round) {
-      Shared shared{.pool = pool};
+      const uint32_t threads = 1 + round % (size + 1);
+      Shared shared{.pool = pool, .crew = {threads, pool.spins()}};
       pool.Run(
-          1 + round % (size + 1),
+          threads,
           [](void* context, uint32_t thread) {
             auto& s = *static_cast<Shared*>(context);
             if (thread >= s.pool.size()) ++s.early;
             for (size_t p = 0; p < 3; ++p) {
-              s.phases[p].Run(50, s.pool.spins(), [&](size_t unit) {
+              s.phases[p].Run(50, s.crew, thread, [&](size_t unit) {
                 ++s.calls[p][unit];
                 for (const auto& call : s.calls[p == 0 ? 0 : p - 1]) {
                   if (p > 0 && call != 1) ++s.early;

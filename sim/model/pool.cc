@@ -1,6 +1,7 @@
 #include "sim/model/pool.h"
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <system_error>
 
@@ -9,29 +10,18 @@
 namespace axsim::model {
 namespace {
 
-// Some 50 us: longer than the gap between two layers, far shorter than a token. A helper for whom
-// jobs come more slowly (a card that takes its time) soon looks only kFewest times.
+using Clock = std::chrono::steady_clock;
+
+// Some 50 us: longer than the gap between two layers, far shorter than a token. A helper that had
+// kPatience jobs in a row come after a lull (a card that takes its time) looks only kFewest times.
+// Not a matter of whether it slept: on a busy machine the gaps are at times as long as its look,
+// and once it slept it would be late for the next job too, and sleep again.
 constexpr int kSpins = 1500;
 constexpr int kFewest = 30;
-
-void Relax() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("isb" ::: "memory");
-#endif
-}
+constexpr int kPatience = 4;
+constexpr std::chrono::microseconds kLull{150};
 
 }  // namespace
-
-bool AwaitChange(const std::atomic<uint32_t>& value, uint32_t old, int spins) {
-  for (int i = 0; i < spins; ++i) {
-    if (value.load(std::memory_order_acquire) != old) return true;
-    Relax();
-  }
-  value.wait(old, std::memory_order_acquire);
-  return false;
-}
 
 Pool::Pool(uint32_t threads)
     : mailboxes_(std::make_unique<Mailbox[]>(threads)),
@@ -69,21 +59,22 @@ void Pool::Run(uint32_t threads, Job job, void* context) {
   job(context, 0);
   uint32_t inside = gate_.fetch_and(~kOpen, std::memory_order_acq_rel) & ~kOpen;
   while (inside != 0) {
-    AwaitChange(gate_, inside, spins_);
+    AwaitChange(gate_, inside, spins_, [] {});
     inside = gate_.load(std::memory_order_acquire);
   }
 }
 
 void Pool::Work(uint32_t thread) {
   const std::atomic<uint32_t>& tickets = mailboxes_[thread - 1].tickets;
-  int spins = spins_;
+  int lulls = 0;  // in a row
   for (uint32_t seen = 0;;) {
-    const bool awake = AwaitChange(tickets, seen, spins);
-    if (spins_ != 0) spins = awake ? std::min(spins * 2, spins_) : std::max(spins / 2, kFewest);
+    const Clock::time_point idle_since = Clock::now();
+    AwaitChange(tickets, seen, lulls < kPatience ? spins_ : std::min(spins_, kFewest), [] {});
     const uint32_t now = tickets.load(std::memory_order_acquire);
     if (now == seen) continue;
     seen = now;
     if (stop_.load(std::memory_order_relaxed)) return;
+    lulls = Clock::now() - idle_since < kLull ? 0 : std::min(lulls + 1, kPatience);
     // The job of this ticket may be over, and the gate closed; or another may run: as good.
     if ((gate_.fetch_add(1, std::memory_order_acq_rel) & kOpen) != 0) job_(context_, thread);
     if (gate_.fetch_sub(1, std::memory_order_acq_rel) == 1) gate_.notify_all();

@@ -25,6 +25,7 @@ struct PostRun {
   Activations normed;
   float* logits = nullptr;  // [rows, vocab]
   std::byte* panels = nullptr;
+  Crew crew{};
   Phase phase{};
 
   void Layout(Carver& carver) {
@@ -51,7 +52,7 @@ struct PostRun {
 
   void Work(uint32_t thread) {
     void* panel = panels + thread * kernels::PanelBytes(head.cols);
-    phase.Run(UnitCount(head, rows), cpu.pool().spins(), [&](size_t unit) {
+    phase.Run(UnitCount(head, rows), crew, thread, [&](size_t unit) {
       const Slice slice = UnitSlice(head, rows, unit);
       Multiply(cpu.kernels(), head, slice, normed, rows, logits, head.rows, panel);
       for (size_t r = 0; r < rows; ++r) {
@@ -86,9 +87,10 @@ void RunPost(CpuExecutor& cpu, const spec::Program& program, const PostWeights& 
   Carver memory(scratch);
   run.Layout(memory);
   run.Enter();
+  run.crew = {cpu.ThreadsFor(rows), cpu.pool().spins()};
   cpu.pool().Run(
-      cpu.ThreadsFor(rows),
-      [](void* self, uint32_t thread) { static_cast<PostRun*>(self)->Work(thread); }, &run);
+      run.crew.size, [](void* self, uint32_t thread) { static_cast<PostRun*>(self)->Work(thread); },
+      &run);
 }
 
 Status PostModel::Run(Executor& executor, uint32_t group, Spans inputs, Spans outputs) const {
