@@ -227,10 +227,9 @@ Result<Bundle> Open(const fs::path& folder) {
   }
   CollectEndTokens(tokenizer, &bundle);
 
-  for (const FileFacts& file : ListFiles(bundle.folder)) {
-    bundle.size_bytes += file.size_bytes;
-    bundle.modified_ns = std::max(bundle.modified_ns, file.modified_ns);
-  }
+  const FolderFacts facts = LookAtFolder(bundle.folder);
+  bundle.size_bytes = facts.size_bytes;
+  bundle.modified_ns = facts.modified_ns;
   for (const auto* notes : {&settings.notes, &files.notes, &tokenizer.notes}) {
     bundle.notes.insert(bundle.notes.end(), notes->begin(), notes->end());
   }
@@ -253,12 +252,31 @@ bool LooksLikeBundle(const fs::path& folder) {
   return false;
 }
 
-std::string Digest(const Bundle& bundle) {
+FolderFacts LookAtFolder(const fs::path& folder) {
+  FolderFacts facts;
   std::string text;
-  for (const FileFacts& file : ListFiles(bundle.folder)) {
+  for (const FileFacts& file : ListFiles(folder)) {
     text += fmt::format("{}\n{} {}\n", file.name, file.size_bytes, file.modified_ns);
+    facts.size_bytes += file.size_bytes;
+    facts.modified_ns = std::max(facts.modified_ns, file.modified_ns);
   }
-  return Sha256Hex(text);
+  facts.digest = Sha256Hex(text);
+  return facts;
+}
+
+Status RemoveFiles(const fs::path& folder) {
+  for (const FileFacts& file : ListFiles(folder)) {
+    std::error_code error;
+    fs::remove(folder / file.name, error);
+    if (error) {
+      return Fail(ErrorKind::kIo, fmt::format("cannot remove {}: {}", (folder / file.name).string(),
+                                              error.message()));
+    }
+  }
+  std::error_code ignored;  // of folders that hold something else
+  fs::remove(folder / "tokenizer", ignored);
+  fs::remove(folder, ignored);
+  return {};
 }
 
 }  // namespace axollama::bundle

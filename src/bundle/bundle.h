@@ -70,8 +70,15 @@ Result<Bundle> Open(const std::filesystem::path& folder);
 // Cheap: is this folder a bundle at all? Used to list model roots.
 bool LooksLikeBundle(const std::filesystem::path& folder);
 
-// The sha256 of the names, sizes and times of the bundle's files, 64 hex digits: its digest in
-// /api/tags. Changes when a file does.
-std::string Digest(const Bundle& bundle);
+// What the file system says of a bundle's files, without opening them.
+struct FolderFacts {
+  std::string digest;       // the sha256 of their names, sizes and times; changes when a file does
+  uint64_t size_bytes = 0;  // of all of them
+  int64_t modified_ns = 0;  // of the newest, wall clock
+};
+FolderFacts LookAtFolder(const std::filesystem::path& folder);
+
+// Removes the bundle's files, and `folder` if nothing else is in it.
+Status RemoveFiles(const std::filesystem::path& folder);
 
 }  // namespace axollama::bundle

@@ -54,7 +54,7 @@ void Routes::Tags(const net::Request&, net::Responder& responder) {
     entry.name = model.name;
     entry.modified_ns = bundle->modified_ns;
     entry.size_bytes = bundle->size_bytes;
-    entry.digest = bundle::Digest(*bundle);
+    entry.digest = bundle::LookAtFolder(model.folder).digest;
     entry.details = Details(*bundle);
     entry.capabilities = {"completion"};
     models.push_back(std::move(entry));
@@ -70,7 +70,7 @@ void Routes::Ps(const net::Request&, net::Responder& responder) {
     api::PsEntry entry;
     entry.name = loaded.model.name;
     entry.size_bytes = entry.size_vram_bytes = loaded.props.cmm_bytes;
-    entry.digest = bundle::Digest(*loaded.bundle);
+    entry.digest = bundle::LookAtFolder(loaded.model.folder).digest;
     entry.details = Details(*loaded.bundle);
     entry.expires_ns = loaded.expires_ns == KeepAlive::kForever
                            ? KeepAlive::kForever
