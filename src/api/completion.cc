@@ -93,6 +93,13 @@ std::string WriteCompletionRequest(const CompletionRequest& request) {
   object.emplace("frequency_penalty", s.frequency_penalty);
   object.emplace("seed", Seed(s.seed));
   object.emplace("stop", json::Array(s.stop.begin(), s.stop.end()));
+  if (request.context_tokens > 0) object.emplace("n_ctx", Bounded(request.context_tokens));
+  object.emplace("context_shift", request.shift);
+  object.emplace("n_keep", std::max<int64_t>(Bounded(request.keep_tokens), -1));
+  if (!request.preserved_tokens.empty()) {
+    const std::vector<std::string>& shown = request.preserved_tokens;
+    object.emplace("preserved_tokens", json::Array(shown.begin(), shown.end()));
+  }
   object.emplace("add_special", request.add_special);
   object.emplace("parse_special", request.parse_special);
   return json::Write(object);

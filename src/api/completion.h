@@ -18,6 +18,10 @@ namespace axollama::api {
 struct CompletionRequest {
   std::variant<std::string, std::vector<int32_t>> prompt;  // text, or tokens taken as they are
   Sampling sampling;
+  int64_t context_tokens = 0;  // for prompt and answer; 0: the model's
+  bool shift = false;          // when that is full, forget the older half of it and go on
+  int64_t keep_tokens = 0;     // of the prompt, that a shift leaves; -1: all
+  std::vector<std::string> preserved_tokens;  // special tokens whose text is wanted
   bool stream = true;
   bool add_special = true;    // text only: BOS where the tokenizer adds one
   bool parse_special = true;  // text only: "<|im_start|>" is one token

@@ -141,6 +141,7 @@ Options Merge(Options over, const Options& under) {
 Sampling Resolve(const Options& options) {
   Sampling s;
   s.num_predict = options.num_predict.value_or(s.num_predict);
+  s.num_keep = options.num_keep.value_or(s.num_keep);
   s.temperature = options.temperature.value_or(s.temperature);
   s.top_k = options.top_k.value_or(s.top_k);
   s.top_p = options.top_p.value_or(s.top_p);

@@ -43,6 +43,7 @@ Options Merge(Options over, const Options& under);
 // What the sampler gets: Ollama's defaults where nothing was set.
 struct Sampling {
   int64_t num_predict = -1;
+  int64_t num_keep = 4;
   double temperature = 0.8;
   int64_t top_k = 40;
   double top_p = 0.9;

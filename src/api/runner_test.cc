@@ -19,8 +19,14 @@ TEST(Completion, RequestsCarryTheSampling) {
             R"({"prompt":"hi","stream":true,"cache_prompt":true,"n_predict":-1,)"
             R"("temperature":0.8,"top_k":40,"top_p":0.9,"min_p":0,"typical_p":1,)"
             R"("repeat_penalty":1,"repeat_last_n":64,"presence_penalty":0,)"
-            R"("frequency_penalty":0,"seed":-1,"stop":["x"],"add_special":true,)"
-            R"("parse_special":true})");
+            R"("frequency_penalty":0,"seed":-1,"stop":["x"],"context_shift":false,)"
+            R"("n_keep":0,"add_special":true,"parse_special":true})");
+  r.context_tokens = 64;
+  r.shift = true;
+  r.keep_tokens = 4;
+  r.preserved_tokens = {"[TOOL_CALLS]"};
+  EXPECT_THAT(WriteCompletionRequest(r), HasSubstr(R"("n_ctx":64,"context_shift":true,"n_keep":4,)"
+                                                   R"("preserved_tokens":["[TOOL_CALLS]"],)"));
   r.prompt = std::vector<int32_t>{1, 2};
   EXPECT_THAT(WriteCompletionRequest(r), HasSubstr(R"("prompt":[1,2])"));
 }

@@ -28,13 +28,18 @@ class GateHold {
 
 }  // namespace
 
+uint32_t ContextOf(const Request& request, const npu::Limits& limits) {
+  if (request.context_tokens == 0) return limits.context_tokens;
+  return std::min(request.context_tokens, limits.context_tokens);
+}
+
 Status CheckRequest(const Request& request, const npu::Limits& limits) {
   if (request.tokens.empty()) return Fail(ErrorKind::kInvalid, "the prompt is empty");
-  if (request.tokens.size() >= limits.context_tokens) {
-    return Fail(ErrorKind::kTooLong,
-                "the prompt is too long: it has " + std::to_string(request.tokens.size()) +
-                    " tokens, and the context holds " + std::to_string(limits.context_tokens) +
-                    " with the answer");
+  if (const uint32_t context = ContextOf(request, limits); request.tokens.size() >= context) {
+    return Fail(ErrorKind::kTooLong, "the prompt is too long: it has " +
+                                         std::to_string(request.tokens.size()) +
+                                         " tokens, and the context holds " +
+                                         std::to_string(context) + " with the answer");
   }
   for (const int32_t token : request.tokens) {
     if (token < 0 || static_cast<uint32_t>(token) >= limits.vocab) {
@@ -129,16 +134,38 @@ Status Generator::Answer(const Request& request, const npu::StopCheck& stop, Pie
     if (IsEnd(request, token, outcome)) break;
     sampler_.Accept(token);
     if (Show(request, token, sink, outcome)) return {};
-    const bool enough = request.max_tokens > 0 && predicted >= request.max_tokens;
-    if (enough || rows_.size() + 1 >= model_.limits().context_tokens) break;
+    if (request.max_tokens > 0 && predicted >= request.max_tokens) break;
+    const bool full = rows_.size() + 1 >= ContextOf(request, model_.limits());
+    if (full && !request.shift) break;
 
     if (stop()) return Fail(ErrorKind::kCancelled, "the request was cancelled");
     if (options_.gate != nullptr) AX_RETURN_IF_ERROR(options_.gate->Yield(stop));
+    if (full) {
+      AX_RETURN_IF_ERROR(Shift(request, token, stop));
+      ++outcome->shifts;
+      continue;
+    }
     AX_RETURN_IF_ERROR(model_.Decode(token, static_cast<uint32_t>(rows_.size())));
     rows_.push_back(token);
   }
   ShowCharacters(matcher_.Flush(), true, sink);
   return {};
+}
+
+// Makes room by forgetting, and computes `token` at the end of what is left. Rows cannot move in
+// the cache, since their keys hold their positions: those behind the gap are computed anew.
+Status Generator::Shift(const Request& request, int32_t token, const npu::StopCheck& stop) {
+  const size_t wanted =
+      request.keep_tokens < 0 ? request.tokens.size() : static_cast<size_t>(request.keep_tokens);
+  // llama.cpp's bound: four tokens at least are not kept.
+  const size_t keep = std::min(wanted, rows_.size() - std::min<size_t>(rows_.size(), 3));
+  const size_t forget = std::max<size_t>((rows_.size() - keep) / 2, 1);
+  std::vector<int32_t> left = rows_;
+  left.erase(left.begin() + static_cast<ptrdiff_t>(keep),
+             left.begin() + static_cast<ptrdiff_t>(keep + forget));
+  left.push_back(token);
+  rows_.resize(keep);
+  return ComputePrompt(left, keep, stop);
 }
 
 // Whether the token ends the answer without being a part of it.
@@ -163,7 +190,9 @@ bool Generator::Show(const Request& request, int32_t token, PieceSink& sink, Out
   if (options_.tokenizer == nullptr) return false;
   // A model's vocabulary may be padded beyond the tokenizer's: such an id has no text.
   if (static_cast<uint32_t>(token) >= options_.tokenizer->vocab_size()) return false;
-  const Result<std::string_view> bytes = options_.tokenizer->TokenBytes(token, false);
+  const bool shown =
+      std::find(request.shown.begin(), request.shown.end(), token) != request.shown.end();
+  const Result<std::string_view> bytes = options_.tokenizer->TokenBytes(token, shown);
   if (!bytes || bytes->empty()) return false;
   const std::string_view certain = matcher_.Feed(*bytes);
   ShowCharacters(certain, matcher_.match().has_value(), sink);

@@ -3,7 +3,7 @@
 // Reuses the longest common prefix of the new prompt and what is in the model's cache, and always
 // computes at least the prompt's last token. A prompt is computed by prefill as far as the model's
 // prefill reaches, and token by token from there. prompt and answer together never exceed the
-// context: the answer ends with kLimit, nothing is dropped.
+// context: the answer ends with kLimit and nothing is dropped, unless the request wants a shift.
 // Owner: the engine, or a program that measures; model, tokenizer, gate and progress must outlive
 // it. Threads: one, the model's. Nothing is allocated on the heap per token.
 #pragma once
@@ -36,6 +36,8 @@ struct GeneratorOptions {
 // What Run would refuse: no token, an id outside the vocabulary (kInvalid), a prompt that does not
 // leave room for one more token (kTooLong, with both numbers).
 Status CheckRequest(const Request& request, const npu::Limits& limits);
+// Of prompt and answer: the model's context, or less where the request wants less.
+uint32_t ContextOf(const Request& request, const npu::Limits& limits);
 
 class Generator {
  public:
@@ -50,6 +52,7 @@ class Generator {
   Status ComputePrompt(std::span<const int32_t> tokens, size_t history, const npu::StopCheck& stop);
   Status Answer(const Request& request, const npu::StopCheck& stop, PieceSink& sink,
                 Outcome* outcome);
+  Status Shift(const Request& request, int32_t token, const npu::StopCheck& stop);
   bool IsEnd(const Request& request, int32_t token, Outcome* outcome) const;
   bool Show(const Request& request, int32_t token, PieceSink& sink, Outcome* outcome);
   void ShowCharacters(std::string_view bytes, bool last, PieceSink& sink);

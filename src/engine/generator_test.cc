@@ -228,6 +228,71 @@ TEST(GeneratorTest, LimitsEndTheAnswer) {
   EXPECT_EQ(outcome.tokens_cached, 2u);
 }
 
+TEST(GeneratorTest, ARequestMayHaveLessContext) {
+  FakeModel model(SmallLimits());
+  Generator generator(model, With(nullptr));
+  Collected seen;
+  Request request = Greedy(Ids(5, 3), -1);
+  request.ignore_eos = true;
+  request.context_tokens = 16;
+  EXPECT_EQ(generator.Run(request, Never, seen).stop, StopType::kLimit);
+  EXPECT_EQ(seen.tokens.size(), 11u);
+  request.tokens = Ids(16, 3);
+  EXPECT_EQ(CheckRequest(request, SmallLimits()).error().kind, ErrorKind::kTooLong);
+  request.context_tokens = 99;
+  EXPECT_EQ(ContextOf(request, SmallLimits()), 32u);
+}
+
+TEST(GeneratorTest, AShiftForgetsTheOlderHalf) {
+  FakeModel model(SmallLimits());
+  Generator generator(model, With(nullptr));
+  Collected seen;
+  Ids prompt(10);
+  std::iota(prompt.begin(), prompt.end(), 1);
+  Request request = Greedy(prompt, 60);
+  request.ignore_eos = true;
+  request.shift = true;
+  request.keep_tokens = 3;
+  const Outcome outcome = generator.Run(request, Never, seen);
+  ASSERT_TRUE(outcome.status) << outcome.status.error().message;
+  EXPECT_EQ(seen.tokens.size(), 60u);
+  EXPECT_EQ(outcome.shifts, 3u);
+  // What comes after the first shift is what follows what is left of it: the first 3 of 31 rows,
+  // the newer half of the other 28, and the token that found no room.
+  Ids whole = prompt;
+  whole.insert(whole.end(), seen.tokens.begin(), seen.tokens.end());
+  Ids left(whole.begin(), whole.begin() + 3);
+  left.insert(left.end(), whole.begin() + 17, whole.begin() + 32);
+  FakeModel other(SmallLimits());
+  Generator fresh(other, With(nullptr));
+  Collected after;
+  Request rest = Greedy(left, 14);
+  rest.ignore_eos = true;
+  ASSERT_TRUE(fresh.Run(rest, Never, after).status);
+  EXPECT_EQ(after.tokens, Ids(seen.tokens.begin() + 22, seen.tokens.begin() + 36));
+}
+
+TEST(GeneratorTest, AShiftAlwaysMakesRoom) {
+  for (const int64_t keep : {int64_t{-1}, int64_t{0}, int64_t{29}, int64_t{1} << 40}) {
+    for (const uint32_t context : {2u, 3u, 4u, 5u, 32u}) {
+      FakeModel model(SmallLimits());
+      Generator generator(model, With(nullptr));
+      Collected seen;
+      Request request = Greedy(Ids(context - 1, 7), 50);
+      request.ignore_eos = true;
+      request.context_tokens = context;
+      request.shift = true;
+      request.keep_tokens = keep;
+      const Outcome outcome = generator.Run(request, Never, seen);
+      ASSERT_TRUE(outcome.status) << outcome.status.error().message;
+      EXPECT_EQ(seen.tokens.size(), 50u) << keep << " " << context;
+      for (const Call& call : model.calls) {
+        EXPECT_LE(call.history + call.tokens.size(), context - 1);
+      }
+    }
+  }
+}
+
 TEST(GeneratorTest, IgnoreEosNeverChoosesIt) {
   const Answered answered = Answer({'a'}, {}, [](Request& request) {
     request.ignore_eos = true;
@@ -254,6 +319,12 @@ TEST(GeneratorTest, SpecialAndPaddedTokensHaveNoText) {
   const Answered answered = Answer({'a', 261, 290, 'b'}, {});
   EXPECT_EQ(answered.seen.text, "ab");
   EXPECT_EQ(answered.seen.tokens, (Ids{'a', 261, 290, 'b'}));
+}
+
+TEST(GeneratorTest, SpecialTokensThatAreAskedForHaveTheirText) {
+  const Answered answered =
+      Answer({'a', 261, 'b'}, {}, [](Request& request) { request.shown = {261}; });
+  EXPECT_EQ(answered.seen.text, "a<|other|>b");
 }
 
 TEST(GeneratorTest, StopStringsCutTheTextWhereverTokensEnd) {

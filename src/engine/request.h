@@ -32,8 +32,14 @@ struct Request {
   // A special token gives no text, so its spelling in `stop` is found by its id: (id, index in
   // stop).
   std::vector<std::pair<int32_t, uint32_t>> stop_tokens;
-  bool reuse_prefix = true;  // of what is in the cache from before
-  bool ignore_eos = false;   // such tokens are never chosen
+  std::vector<int32_t> shown;   // special tokens that give their text all the same
+  bool reuse_prefix = true;     // of what is in the cache from before
+  bool ignore_eos = false;      // such tokens are never chosen
+  uint32_t context_tokens = 0;  // for prompt and answer, where it is less than the model's; 0: that
+  // When the context is full the answer goes on: the first keep_tokens stay (-1: the prompt), of
+  // the others the older half is forgotten, and what is left is computed anew. False: it ends.
+  bool shift = false;
+  int64_t keep_tokens = 0;
 };
 
 enum class StopType { kEos, kWord, kLimit };
@@ -51,6 +57,7 @@ struct Outcome {
   StopType stop = StopType::kLimit;
   std::string stopping_word;
   uint32_t tokens_cached = 0;  // tokens of this sequence whose K and V are in the cache now
+  uint32_t shifts = 0;         // how often the older half was forgotten
   Timings timings;
 };
 

@@ -108,7 +108,7 @@ json::Object Final(std::string_view text, const std::vector<int32_t>& tokens,
                       {"tokens_predicted", timings.predicted_n},
                       {"tokens_evaluated", timings.cache_n + timings.prompt_n},
                       {"tokens_cached", outcome.tokens_cached},
-                      {"truncated", false},
+                      {"truncated", outcome.shifts > 0},
                       {"timings", json::Object{{"cache_n", timings.cache_n},
                                                {"prompt_n", timings.prompt_n},
                                                {"prompt_ms", Rounded(timings.prompt_ms)},
@@ -173,6 +173,11 @@ Result<CompletionRequest> ReadCompletion(std::string_view body) {
   AX_ASSIGN_OR_RETURN(generate.max_tokens, json::GetInt(object, "n_predict", -1));
   generate.max_tokens = std::max<int64_t>(generate.max_tokens, -1);
   AX_ASSIGN_OR_RETURN(generate.stop, Strings(object, "stop"));
+  AX_ASSIGN_OR_RETURN(request.preserved_tokens, Strings(object, "preserved_tokens"));
+  AX_ASSIGN_OR_RETURN(generate.shift, json::GetBool(object, "context_shift", false));
+  AX_ASSIGN_OR_RETURN(generate.keep_tokens, Whole(object, "n_keep", 0));
+  AX_ASSIGN_OR_RETURN(const int32_t context, Whole(object, "n_ctx", 0));
+  generate.context_tokens = static_cast<uint32_t>(std::max(context, 0));
   AX_RETURN_IF_ERROR(ReadSampling(object, &generate.sampling));
   return request;
 }

@@ -21,8 +21,11 @@ struct CompletionRequest {
   engine::Request generate;         // its tokens are there when the prompt was given as tokens
   std::optional<std::string> text;  // the prompt, when it was given as text
   text::EncodeOptions encode;
+  std::vector<std::string> preserved_tokens;  // special tokens whose text is wanted
   bool stream = false;
 };
+// Beyond llama-server's fields: `context_shift` (its own is an option of its command line), and
+// `n_ctx`, fewer tokens for prompt and answer than the model's context.
 Result<CompletionRequest> ReadCompletion(std::string_view body);
 
 struct TokenizeRequest {

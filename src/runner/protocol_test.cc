@@ -25,7 +25,8 @@ TEST(ProtocolTest, EveryFieldIsRead) {
       "top_k":3,"top_p":0.25,"min_p":0.125,"typical_p":0.5,"repeat_penalty":1.5,
       "repeat_last_n":-1,"presence_penalty":-0.5,"frequency_penalty":0.75,"seed":4294967295,
       "stop":["a",""],"add_special":false,"parse_special":false,"ignore_eos":true,
-      "n_keep":4,"grammar":null,"something":{"else":[]}})");
+      "n_keep":4,"context_shift":true,"n_ctx":99,"preserved_tokens":["<|a|>"],"grammar":null,
+      "something":{"else":[]}})");
   ASSERT_TRUE(request) << request.error().message;
   EXPECT_FALSE(request->text);
   const engine::Request& generate = request->generate;
@@ -46,6 +47,10 @@ TEST(ProtocolTest, EveryFieldIsRead) {
   EXPECT_FALSE(request->encode.add_special);
   EXPECT_FALSE(request->encode.parse_special);
   EXPECT_TRUE(generate.ignore_eos);
+  EXPECT_TRUE(generate.shift);
+  EXPECT_EQ(generate.keep_tokens, 4);
+  EXPECT_EQ(generate.context_tokens, 99u);
+  EXPECT_EQ(request->preserved_tokens, std::vector<std::string>{"<|a|>"});
 }
 
 TEST(ProtocolTest, ABadFieldIsNamed) {
@@ -56,6 +61,9 @@ TEST(ProtocolTest, ABadFieldIsNamed) {
       {R"({"prompt":[-1]})", "\"prompt\""},
       {R"({"prompt":[1.5]})", "\"prompt\""},
       {R"({"prompt":"x","stop":"y"})", "\"stop\""},
+      {R"({"prompt":"x","preserved_tokens":"y"})", "\"preserved_tokens\""},
+      {R"({"prompt":"x","context_shift":1})", "\"context_shift\""},
+      {R"({"prompt":"x","n_ctx":"y"})", "\"n_ctx\""},
       {R"({"prompt":"x","stop":[1]})", "\"stop\""},
       {R"({"prompt":"x","temperature":"hot"})", "\"temperature\""},
       {R"({"prompt":"x","temperature":1e300})", "\"temperature\""},

@@ -90,6 +90,14 @@ Result<CompletionRequest> Prepare(const ModelInfo& info, std::string_view body) 
     const std::optional<int32_t> id = info.tokenizer->TokenToId(generate.stop[i]);
     if (id && info.tokenizer->IsSpecial(*id)) generate.stop_tokens.emplace_back(*id, i);
   }
+  for (const std::string& text : request.preserved_tokens) {
+    if (const auto id = info.tokenizer->TokenToId(text)) generate.shown.push_back(*id);
+  }
+  if (generate.shift && generate.keep_tokens >= 0) {
+    // A token that the tokenizer puts first is kept beside those that were asked for.
+    AX_ASSIGN_OR_RETURN(const std::vector<int32_t> first, info.tokenizer->Encode("", {}));
+    generate.keep_tokens += static_cast<int64_t>(first.size());
+  }
   if (generate.sampling.seed == -1) {
     std::random_device random;
     generate.sampling.seed = static_cast<int64_t>(random()) << 31 ^ static_cast<int64_t>(random());
@@ -140,13 +148,14 @@ void Service::Completion(const Model& model, const net::Request& request,
   if (!prepared) return SendError(responder, prepared.error());
   const bool stream = prepared->stream;
   const size_t prompt_tokens = prepared->generate.tokens.size();
+  const uint32_t context = engine::ContextOf(prepared->generate, model.info->limits);
   const Result<std::shared_ptr<engine::Generation>> submitted =
       model.engine->Submit(std::move(prepared->generate));
   if (!submitted) {
     const Error& error = submitted.error();
     if (error.kind != ErrorKind::kTooLong) return SendError(responder, error);
     return responder.Send(HttpStatus(error.kind), kJson,
-                          WriteTooLong(error, prompt_tokens, model.info->limits.context_tokens));
+                          WriteTooLong(error, prompt_tokens, context));
   }
   const std::shared_ptr<engine::Generation>& generation = *submitted;
   responder.OnGone([engine = model.engine, generation] { engine->Cancel(generation); });

@@ -279,6 +279,38 @@ TEST_F(ServiceTest, AStopThatIsASpecialToken) {
   EXPECT_EQ(answer->at("stopping_word").as_string(), "<|a|>");
 }
 
+TEST_F(ServiceTest, APreservedTokenGivesItsText) {
+  Load(2, {'a', 256, 'b'});
+  const net::ClientResponse response =
+      Call("POST", "/completion",
+           R"({"prompt":"xy","temperature":0,"preserved_tokens":["<|a|>","<|none|>"]})");
+  const Result<json::Object> answer = json::ParseObject(response.body, "answer");
+  ASSERT_TRUE(answer) << response.body;
+  EXPECT_EQ(answer->at("content").as_string(), "a<|a|>b");
+}
+
+TEST_F(ServiceTest, AFullContextEndsTheAnswerOrIsShifted) {
+  Load();
+  const auto complete = [&](const char* more) {
+    const net::ClientResponse response =
+        Call("POST", "/completion",
+             R"({"prompt":"abcdef","temperature":0,"ignore_eos":true,"n_predict":100,"n_ctx":32)" +
+                 std::string(more) + "}");
+    return json::ParseObject(response.body, "answer").value_or(json::Object());
+  };
+  const json::Object ended = complete("");
+  EXPECT_EQ(ended.at("tokens_predicted").as_int64(), 26);
+  EXPECT_EQ(ended.at("stop_type").as_string(), "limit");
+  EXPECT_FALSE(ended.at("truncated").as_bool());
+  const json::Object shifted = complete(R"(,"context_shift":true,"n_keep":2)");
+  EXPECT_EQ(shifted.at("tokens_predicted").as_int64(), 100);
+  EXPECT_TRUE(shifted.at("truncated").as_bool());
+  const net::ClientResponse response =
+      Call("POST", "/completion", R"({"prompt":"abcdef","n_ctx":6})");
+  EXPECT_EQ(response.status, 400);
+  EXPECT_NE(response.body.find("\"n_ctx\":6"), std::string::npos) << response.body;
+}
+
 TEST_F(ServiceTest, TheSameSeedGivesTheSameText) {
   Load();
   auto tokens = [&](const std::string& seed) {

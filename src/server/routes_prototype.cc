@@ -55,6 +55,7 @@ void Routes::PrototypeGenerate(const net::Request& http, net::Responder& respond
   api::PlainPrompt& plain = turn.plain.emplace();
   plain.prompt = request->prompt;
   plain.raw = true;
+  turn.truncate = turn.shift = false;
   std::string whole;
   const Delivery delivery = request->stream ? Delivery::kStream : Delivery::kWhole;
   const auto done = RunTurn(*models_, *model, turn, delivery, responder, [&](const api::Piece& p) {

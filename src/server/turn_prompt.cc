@@ -12,8 +12,6 @@
 namespace axollama::server {
 namespace {
 
-constexpr int64_t kKeepTokens = 4;  // Ollama's num_keep
-
 api::Message MakeMessage(std::string_view role, std::string content) {
   api::Message message;
   message.role = role;
@@ -117,7 +115,7 @@ Result<TurnPrompt> MakePrompt(const ServedModel& model, const api::Turn& turn,
   if (!turn.plain || !turn.truncate || !turn.shift) return Fail(api::PromptTooLong(size, context));
   // A token that the tokenizer puts first is kept beside those that were asked for.
   AX_ASSIGN_OR_RETURN(const std::vector<int32_t> bos, Tokenize(grant, slot, "", true));
-  int64_t keep = std::min(options.num_keep.value_or(kKeepTokens), context);
+  int64_t keep = std::min(api::Resolve(options).num_keep, context);
   if (keep >= 0) keep += static_cast<int64_t>(bos.size());
   prompt.tokens = CutPrompt(prompt.tokens, keep, context);
   prompt.cut_tokens = size - static_cast<int64_t>(prompt.tokens.size());

@@ -15,6 +15,9 @@
 namespace axollama::server {
 namespace {
 
+// A model that never ends is ended, after as many contexts as Ollama allows.
+constexpr int64_t kContextsPerAnswer = 10;
+
 Error Bad(std::string message) { return {ErrorKind::kInvalid, std::move(message)}; }
 
 void SetTruncationHeaders(const TurnPrompt& prompt, net::Responder& responder) {
@@ -67,12 +70,12 @@ Result<api::CompletionRequest> TurnAnswer::Prepare(const Models::Grant& grant, C
 
   api::CompletionRequest completion;
   completion.sampling = api::Resolve(options_);
-  const int64_t context = ContextOf(options_, grant.props());
-  if (context < grant.props().context_tokens) {
-    const int64_t left = context - static_cast<int64_t>(prompt.tokens.size());
-    int64_t& limit = completion.sampling.num_predict;
-    limit = limit < 0 ? left : std::min(limit, left);
-  }
+  completion.context_tokens = ContextOf(options_, grant.props());
+  completion.shift = turn_.shift;
+  completion.keep_tokens = completion.sampling.num_keep;
+  int64_t& limit = completion.sampling.num_predict;
+  const int64_t most = kContextsPerAnswer * completion.context_tokens;
+  limit = limit < 0 ? most : std::min(limit, most);
   completion.prompt = std::move(prompt.tokens);
   return completion;
 }

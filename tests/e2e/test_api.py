@@ -199,7 +199,8 @@ class Api(unittest.TestCase):
         model = self.server.get("/api/ps").json["models"][0]
         self.assertEqual(model["context_length"], shown)
         self.assertLess(shown, 8192)
-        small = self.generate(options={"num_ctx": 64, "num_predict": -1, "temperature": 0})
+        small = self.generate(options={"num_ctx": 64, "num_predict": -1, "temperature": 0},
+                              shift=False)
         self.assertLessEqual(small["prompt_eval_count"] + small["eval_count"], 64)
 
     # --- Loading ---

@@ -78,6 +78,19 @@ class Turns(unittest.TestCase):
                                      options={"num_ctx": 64, "num_predict": 2})
         self.assertEqual(reply.status, 400)
 
+    def test_a_full_context_is_shifted(self):
+        options = {"num_ctx": 64, "num_predict": 150, "temperature": 0, "num_keep": 10}
+        prompt = "Once upon a time there was a"
+        reply = self.server.generate(prompt, raw=True, options=options).json
+        self.assertEqual((reply["eval_count"], reply["done_reason"]), (150, "length"))
+        ended = self.server.generate(prompt, raw=True, shift=False, options=options).json
+        self.assertEqual(ended["prompt_eval_count"] + ended["eval_count"], 64)
+        self.assertEqual(ended["done_reason"], "length")
+        self.assertTrue(reply["response"].startswith(ended["response"]))
+        endless = self.server.generate(prompt, raw=True,
+                                       options={**options, "num_ctx": 16, "num_predict": -1}).json
+        self.assertLessEqual(endless["eval_count"], 160)
+
     def test_capabilities_are_looked_at_before_a_load(self):
         self.server.post("/api/generate", {"model": MODEL, "keep_alive": 0})
         for path, fields, words in (
