@@ -92,7 +92,8 @@ Result<std::string> ReadFile(const std::filesystem::path& path, size_t max_bytes
   return content;
 }
 
-Status WriteFileAtomically(const std::filesystem::path& path, std::string_view content) {
+Status WriteFileAtomically(const std::filesystem::path& path, std::string_view content,
+                           mode_t mode) {
   std::string temporary = path.string() + ".XXXXXX";
   const Descriptor file{mkostemp(temporary.data(), O_CLOEXEC)};
   if (file.fd < 0) return FileError("create a file beside", path);
@@ -108,7 +109,7 @@ Status WriteFileAtomically(const std::filesystem::path& path, std::string_view c
     if (n < 0) return fail("write");
     done += static_cast<size_t>(n);
   }
-  if (fchmod(file.fd, 0644) != 0 || fsync(file.fd) != 0) return fail("write");
+  if (fchmod(file.fd, mode) != 0 || fsync(file.fd) != 0) return fail("write");
   if (rename(temporary.c_str(), path.c_str()) != 0) return fail("replace");
   return {};
 }

@@ -1,6 +1,8 @@
 // Files: memory-mapped reads, whole reads and atomic writes. Threads: any.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <filesystem>
 #include <span>
@@ -34,7 +36,8 @@ class MappedFile {
 Result<std::string> ReadFile(const std::filesystem::path& path, size_t max_bytes = 64u << 20);
 
 // Writes a temporary file beside `path`, syncs it, and renames it over `path`, so that a reader or
-// a crash sees the old or the new content, never a part.
-Status WriteFileAtomically(const std::filesystem::path& path, std::string_view content);
+// a crash sees the old or the new content, never a part. `mode`: its permissions.
+Status WriteFileAtomically(const std::filesystem::path& path, std::string_view content,
+                           mode_t mode = 0644);
 
 }  // namespace axollama

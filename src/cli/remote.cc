@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/env.h"
 #include "base/ollama_host.h"
 
 namespace axollama::cli {
@@ -33,6 +34,9 @@ Result<std::unique_ptr<net::ClientCall>> Remote::Start(std::string_view method,
   request.method = method;
   request.path = path;
   if (!body.empty()) request.headers.Set("Content-Type", "application/json");
+  if (const auto key = GetEnv("OLLAMA_API_KEY")) {
+    request.headers.Set("Authorization", "Bearer " + *key);
+  }
   request.body = std::move(body);
   auto call = net::ClientCall::Start(net::Target{address_}, std::move(request));
   if (!call && call.error().kind == ErrorKind::kUnavailable) {

@@ -156,6 +156,7 @@ AccessRules::Verdict AccessRules::Check(const net::Request& request) const {
   if (request.local_is_loopback) {
     if (!AllowsHost(host)) {
       out.refuse = 403;
+      out.headers.clear();
     } else if (request.method == "OPTIONS") {
       out.refuse = 204;
     }

@@ -24,20 +24,21 @@ bool Allows(std::string_view methods, std::string_view method) {
 }  // namespace
 
 const Routes::Route Routes::kRoutes[] = {
-    {"GET HEAD", "/", &Routes::Root},
-    {"GET HEAD", "/api/version", &Routes::Version},
-    {"GET HEAD", "/api/tags", &Routes::Tags},
-    {"GET", "/api/ps", &Routes::Ps},
-    {"POST", "/api/show", &Routes::Show},
-    {"POST", "/api/generate", &Routes::Generate},
-    {"POST", "/api/chat", &Routes::Chat},
-    {"POST", "/load", &Routes::PrototypeLoad},
-    {"POST", "/generate", &Routes::PrototypeGenerate},
-    {"POST", "/reset", &Routes::PrototypeReset},
-    {"GET HEAD", "/health", &Routes::Health},
+    {"GET HEAD", "/", &Routes::Root, Need::kNothing},
+    {"GET HEAD", "/api/version", &Routes::Version, Need::kNothing},
+    {"GET HEAD", "/api/tags", &Routes::Tags, Need::kInference},
+    {"GET", "/api/ps", &Routes::Ps, Need::kInference},
+    {"POST", "/api/show", &Routes::Show, Need::kInference},
+    {"POST", "/api/generate", &Routes::Generate, Need::kInference},
+    {"POST", "/api/chat", &Routes::Chat, Need::kInference},
+    {"POST", "/load", &Routes::PrototypeLoad, Need::kManage},
+    {"POST", "/generate", &Routes::PrototypeGenerate, Need::kInference},
+    {"POST", "/reset", &Routes::PrototypeReset, Need::kManage},
+    {"GET HEAD", "/health", &Routes::Health, Need::kNothing},
 };
 
-Routes::Routes(Models* models, AccessRules access) : models_(models), access_(std::move(access)) {}
+Routes::Routes(Models* models, AccessRules access, GuardOptions guard)
+    : models_(models), access_(std::move(access)), guard_(std::move(guard)) {}
 
 void Routes::Handle(const net::Request& request, net::Responder& responder) {
   const AccessRules::Verdict access = access_.Check(request);
@@ -51,6 +52,10 @@ void Routes::Handle(const net::Request& request, net::Responder& responder) {
     if (request.path != route.path) continue;
     known = true;
     if (Allows(route.methods, request.method)) {
+      if (const auto refusal = guard_.Refusal(request, route.need)) {
+        responder.Send(403, kJson, api::WriteError(*refusal));
+        return;
+      }
       (this->*route.handler)(request, responder);
       return;
     }

@@ -10,13 +10,14 @@
 #include "bundle/roots.h"
 #include "net/server.h"
 #include "server/access.h"
+#include "server/guard.h"
 #include "server/models.h"
 
 namespace axollama::server {
 
 class Routes {
  public:
-  Routes(Models* models, AccessRules access);
+  Routes(Models* models, AccessRules access, GuardOptions guard);
   void Handle(const net::Request& request, net::Responder& responder);
 
  private:
@@ -25,6 +26,7 @@ class Routes {
     const char* methods;  // "GET HEAD"
     const char* path;
     Method handler;
+    Need need = Need::kManage;  // of one that nobody has thought about
   };
   static const Route kRoutes[];
 
@@ -45,6 +47,7 @@ class Routes {
 
   Models* const models_;
   const AccessRules access_;
+  const Guard guard_;
 };
 
 inline constexpr std::string_view kJson = "application/json; charset=utf-8";

@@ -88,6 +88,7 @@ ModelsOptions OptionsOf(const Settings& settings) {
 }
 
 Result<std::vector<std::string>> Listen(net::Server& server, const Settings& settings) {
+  const Guard guard(settings.guard);
   std::vector<std::string> bound;
   for (const std::string& address : settings.listen) {
     auto got = server.ListenTcp(address);
@@ -95,7 +96,7 @@ Result<std::vector<std::string>> Listen(net::Server& server, const Settings& set
       return Fail(ErrorKind::kConflict, TakenMessage(address));
     }
     if (!got) return Fail(got.error());
-    log::Info("server", "listening on http://{}", *got);
+    log::Info("server", "listening on http://{}: {}", *got, guard.Consequences(*got));
     bound.push_back(std::move(*got));
   }
   return bound;
@@ -169,7 +170,7 @@ int ServeMain(int argc, char** argv) {
   const auto runtime = RuntimeFolder::Open(RuntimeDir(), kStalePatience);
   if (!runtime) return FailStart(runtime.error().message);
   Models models(OptionsOf(settings), runtime->get());
-  Routes routes(&models, AccessRules(settings.origins, Hostname()));
+  Routes routes(&models, AccessRules(settings.origins, Hostname()), settings.guard);
   auto server = net::Server::Create({}, [&](const net::Request& request, net::Responder& answer) {
     routes.Handle(request, answer);
   });

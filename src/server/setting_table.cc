@@ -136,6 +136,31 @@ const Setting kTable[] = {
        out->origins = fmt::format("{}", fmt::join(values, ","));
        return {};
      }},
+    {.name = "allow_networks",
+     .help = "network (192.168.1.0/24) whose clients need no API key, repeatable",
+     .separator = ',',
+     .exact = true,
+     .set = [](Settings* out, const SettingValues& values) -> Status {
+       AX_ASSIGN_OR_RETURN(out->guard.near, ParseNetworks(values));
+       return {};
+     }},
+    {.name = "trusted_proxies",
+     .help = "network of proxies whose X-Forwarded-For is believed, repeatable",
+     .separator = ',',
+     .exact = true,
+     .set = [](Settings* out, const SettingValues& values) -> Status {
+       AX_ASSIGN_OR_RETURN(out->guard.proxies, ParseNetworks(values));
+       return {};
+     }},
+    {.name = "require_key",
+     .unset = "0",
+     .help = "1: clients on this computer and in allow_networks need an API key, too",
+     .exact = true,
+     .set = [](Settings* out, const SettingValues& values) -> Status {
+       AX_ASSIGN_OR_RETURN(const int64_t on, WholeNumber(values.front(), 0, 1));
+       out->guard.key_always = on == 1;
+       return {};
+     }},
     {.name = "reboot",
      .unset = "auto",
      .help = "auto, always or never: whether a card whose memory is lost may be rebooted",

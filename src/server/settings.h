@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "server/card_policy.h"
+#include "server/guard.h"
 
 namespace axollama::server {
 
@@ -30,6 +31,7 @@ struct Settings {
   std::chrono::milliseconds load_limit{0};
   RebootPolicy reboot = RebootPolicy::kAuto;
   std::string origins;  // with commas
+  GuardOptions guard;
   log::Level log_level = log::Level::kInfo;
   std::string model_path;  // AX650_MODEL_PATH: loaded at start
 };
