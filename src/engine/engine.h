@@ -32,7 +32,10 @@ namespace axollama::engine {
 class Generation {
  public:
   // See PieceQueue.
-  bool Read(std::string* text, std::vector<int32_t>* tokens) { return queue_.Read(text, tokens); }
+  bool Read(std::string* text, std::vector<int32_t>* tokens,
+            std::vector<TokenLogprob>* logprobs = nullptr) {
+    return queue_.Read(text, tokens, logprobs);
+  }
   const Outcome& outcome() const { return queue_.outcome(); }
 
  private:

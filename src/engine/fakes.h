@@ -2,7 +2,9 @@
 #pragma once
 
 #include <algorithm>
+#include <cstring>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <utility>
@@ -103,6 +105,69 @@ class FakeModel : public npu::Model {
   npu::Counters counters_;
 };
 
+// Follows a pattern byte by byte: `?` is any letter from a to z, `+` at the end any number of them,
+// `!` a grammar that breaks here, everything else itself.
+class FakeGrammar : public text::Grammar {
+ public:
+  FakeGrammar(std::string pattern, std::vector<int32_t> eos)
+      : pattern_(std::move(pattern)), eos_(std::move(eos)) {}
+
+  Status Mask(std::span<uint32_t> words) override {
+    std::fill(words.begin(), words.end(), 0u);
+    const auto allow = [&](int32_t id) { words[static_cast<size_t>(id) / 32] |= 1u << id % 32; };
+    const char next = Next();
+    if (next == '!') return Fail(ErrorKind::kInvalid, "the grammar is too complex");
+    if (next == '?' || next == '+') {
+      for (int32_t id = 'a'; id <= 'z'; ++id) allow(id);
+    } else if (next != 0) {
+      allow(static_cast<unsigned char>(next));
+    }
+    if (next == 0 || next == '+') {
+      for (const int32_t id : eos_) allow(id);
+    }
+    return {};
+  }
+  Status Accept(int32_t token) override {
+    const char next = Next();
+    const bool letter = token >= 'a' && token <= 'z';
+    const bool fits =
+        next == '?' || next == '+' ? letter : token == static_cast<unsigned char>(next);
+    if (!fits) return Fail(ErrorKind::kInvalid, "token " + std::to_string(token) + " does not fit");
+    if (next != '+') ++at_;
+    return {};
+  }
+  Status Forced(std::vector<int32_t>* tokens) override {
+    tokens->clear();
+    for (size_t at = at_; at < pattern_.size() && !std::strchr("?+!", pattern_[at]); ++at) {
+      tokens->push_back(static_cast<unsigned char>(pattern_[at]));
+    }
+    return {};
+  }
+  bool complete() const override { return at_ == pattern_.size(); }
+
+ private:
+  char Next() const { return at_ < pattern_.size() ? pattern_[at_] : '\0'; }
+
+  const std::string pattern_;
+  const std::vector<int32_t> eos_;
+  size_t at_ = 0;
+};
+
+class FakeGrammars : public text::Grammars {
+ public:
+  explicit FakeGrammars(std::vector<int32_t> eos) : eos_(std::move(eos)) {}
+  Result<std::unique_ptr<text::Grammar>> Compile(text::GrammarKind kind,
+                                                 std::string_view text) const override {
+    if (text == "bad") return Fail(ErrorKind::kInvalid, "the grammar cannot be followed: bad");
+    std::string pattern(text);
+    if (kind == text::GrammarKind::kJsonSchema) pattern = "{}";
+    return std::make_unique<FakeGrammar>(std::move(pattern), eos_);
+  }
+
+ private:
+  const std::vector<int32_t> eos_;
+};
+
 // Ids 0..255 are bytes; the ids after them are the words and, last, the special tokens given.
 class FakeTokenizer : public text::Tokenizer {
  public:
@@ -150,9 +215,9 @@ class FakeTokenizer : public text::Tokenizer {
   }
   bool IsSpecial(int32_t id) const override { return id >= first_special_; }
   uint32_t vocab_size() const override { return static_cast<uint32_t>(pieces_.size()); }
-  Result<std::unique_ptr<text::Grammars>> MakeGrammars(uint32_t,
-                                                       std::span<const int32_t>) const override {
-    return Fail(ErrorKind::kInvalid, "this tokenizer is not for grammars");
+  Result<std::unique_ptr<text::Grammars>> MakeGrammars(
+      uint32_t, std::span<const int32_t> eos) const override {
+    return std::make_unique<FakeGrammars>(std::vector<int32_t>(eos.begin(), eos.end()));
   }
 
  private:

@@ -8,6 +8,15 @@
 namespace axollama::engine {
 namespace {
 
+constexpr uint32_t kMostLogprobs = 20;
+
+// A prefill chunk takes the card as long as 2.5 to 5 steps (published times to the first token and
+// speeds), so fewer forced tokens than that are quicker one by one.
+constexpr size_t kLeastForcedChunk = 4;
+
+// Tokens that Constraint::Check refuses in a row.
+constexpr int kMostRefused = 256;
+
 double Milliseconds(int64_t from_ns, int64_t to_ns) {
   return static_cast<double>(to_ns - from_ns) / 1e6;
 }
@@ -48,14 +57,26 @@ Status CheckRequest(const Request& request, const npu::Limits& limits) {
                                            std::to_string(limits.vocab - 1));
     }
   }
+  for (const auto& [token, bias] : request.logit_bias) {
+    if (token < 0 || static_cast<uint32_t>(token) >= limits.vocab) {
+      return Fail(ErrorKind::kInvalid, "\"logit_bias\" names token " + std::to_string(token) +
+                                           ", and the model knows 0 to " +
+                                           std::to_string(limits.vocab - 1));
+    }
+  }
+  if (request.logprobs > kMostLogprobs) {
+    return Fail(ErrorKind::kInvalid, "\"n_probs\" must be between 0 and 20");
+  }
   return {};
 }
 
 Generator::Generator(npu::Model& model, GeneratorOptions options)
     : model_(model),
       options_(std::move(options)),
-      sampler_(model.limits().vocab, model.limits().context_tokens) {
+      sampler_(model.limits().vocab, model.limits().context_tokens),
+      constraint_(model.limits().vocab) {
   rows_.reserve(model.limits().context_tokens);
+  chosen_.reserve(model.limits().context_tokens);
 }
 
 Outcome Generator::Run(const Request& request, const npu::StopCheck& stop, PieceSink& sink) {
@@ -91,14 +112,16 @@ Status Generator::RunChecked(const Request& request, const npu::StopCheck& stop,
   Timings& timings = outcome->timings;
   timings.cache_n = static_cast<uint32_t>(common);
   const int64_t start_ns = MonotonicNs();
-  AX_RETURN_IF_ERROR(ComputePrompt(tokens, common, waiting));
+  AX_RETURN_IF_ERROR(Compute(tokens.subspan(common), 2, waiting));
   const int64_t prompt_ns = MonotonicNs();
   timings.prompt_n = static_cast<uint32_t>(tokens.size() - common);
   timings.prompt_ms = Milliseconds(start_ns, prompt_ns);
 
   sampler_.Start(
       request.sampling, tokens,
-      request.ignore_eos ? std::span<const int32_t>(options_.eos_ids) : std::span<const int32_t>());
+      request.ignore_eos ? std::span<const int32_t>(options_.eos_ids) : std::span<const int32_t>(),
+      request.logit_bias);
+  constraint_.Start(request, options_.tokenizer, options_.eos_ids);
   matcher_.Start(request.stop);
   utf8_ = text::Utf8Stream();
   const Status answered = Answer(request, waiting, sink, outcome);
@@ -106,17 +129,18 @@ Status Generator::RunChecked(const Request& request, const npu::StopCheck& stop,
   return answered;
 }
 
-Status Generator::ComputePrompt(std::span<const int32_t> tokens, size_t history,
-                                const npu::StopCheck& stop) {
-  const size_t reach = std::min<size_t>(tokens.size(), model_.limits().max_prompt_tokens);
-  if (tokens.size() - history > 1 && history < reach) {
-    const std::span<const int32_t> part = tokens.subspan(history, reach - history);
-    AX_RETURN_IF_ERROR(model_.Prefill(part, static_cast<uint32_t>(history), stop));
+// Computes the tokens behind the rows, by prefill where that reaches and they are at least so many.
+Status Generator::Compute(std::span<const int32_t> tokens, size_t least,
+                          const npu::StopCheck& stop) {
+  const size_t reach = model_.limits().max_prompt_tokens;
+  if (tokens.size() >= least && rows_.size() < reach) {
+    const auto part = tokens.first(std::min(tokens.size(), reach - rows_.size()));
+    AX_RETURN_IF_ERROR(model_.Prefill(part, static_cast<uint32_t>(rows_.size()), stop));
     rows_.insert(rows_.end(), part.begin(), part.end());
+    tokens = tokens.subspan(part.size());
   }
-  while (rows_.size() < tokens.size()) {
+  for (const int32_t token : tokens) {
     if (stop()) return Fail(ErrorKind::kCancelled, "the request was cancelled");
-    const int32_t token = tokens[rows_.size()];
     AX_RETURN_IF_ERROR(model_.Decode(token, static_cast<uint32_t>(rows_.size())));
     rows_.push_back(token);
   }
@@ -127,28 +151,26 @@ Status Generator::Answer(const Request& request, const npu::StopCheck& stop, Pie
                          Outcome* outcome) {
   outcome->stop = StopType::kLimit;
   if (request.max_tokens == 0) return {};
-  uint32_t& predicted = outcome->timings.predicted_n;
+  chosen_.clear();
   for (;;) {
-    AX_ASSIGN_OR_RETURN(const int32_t token, sampler_.Sample(model_.logits()));
-    ++predicted;
-    if (IsEnd(request, token, outcome)) break;
-    sampler_.Accept(token);
-    if (Show(request, token, sink, outcome)) return {};
-    if (request.max_tokens > 0 && predicted >= request.max_tokens) break;
-    const bool full = rows_.size() + 1 >= ContextOf(request, model_.limits());
-    if (full && !request.shift) break;
-
-    if (stop()) return Fail(ErrorKind::kCancelled, "the request was cancelled");
-    if (options_.gate != nullptr) AX_RETURN_IF_ERROR(options_.gate->Yield(stop));
-    if (full) {
-      AX_RETURN_IF_ERROR(Shift(request, token, stop));
-      ++outcome->shifts;
-      continue;
+    AX_ASSIGN_OR_RETURN(bool more, TakeForced(request, sink, outcome));
+    if (!more) break;
+    if (!chosen_.empty()) {
+      if (stop()) return Fail(ErrorKind::kCancelled, "the request was cancelled");
+      if (options_.gate != nullptr) AX_RETURN_IF_ERROR(options_.gate->Yield(stop));
+      const size_t over = IsFull(request) ? 1 : 0;
+      const std::span<const int32_t> fitting(chosen_.data(), chosen_.size() - over);
+      AX_RETURN_IF_ERROR(Compute(fitting, kLeastForcedChunk, stop));
+      if (over > 0) {
+        AX_RETURN_IF_ERROR(Shift(request, chosen_.back(), stop));
+        ++outcome->shifts;
+      }
+      chosen_.clear();
     }
-    AX_RETURN_IF_ERROR(model_.Decode(token, static_cast<uint32_t>(rows_.size())));
-    rows_.push_back(token);
+    AX_ASSIGN_OR_RETURN(more, TakeSampled(request, sink, outcome));
+    if (!more) break;
   }
-  ShowCharacters(matcher_.Flush(), true, sink);
+  if (!matcher_.match()) ShowCharacters(matcher_.Flush(), true, sink);
   return {};
 }
 
@@ -165,7 +187,55 @@ Status Generator::Shift(const Request& request, int32_t token, const npu::StopCh
              left.begin() + static_cast<ptrdiff_t>(keep + forget));
   left.push_back(token);
   rows_.resize(keep);
-  return ComputePrompt(left, keep, stop);
+  return Compute(std::span<const int32_t>(left).subspan(keep), 2, stop);
+}
+
+// Takes what the grammar forces; false when the answer has ended. Where probabilities are wanted,
+// forced tokens are sampled too: only a step of their own gives them.
+Result<bool> Generator::TakeForced(const Request& request, PieceSink& sink, Outcome* outcome) {
+  if (request.grammar == nullptr || request.logprobs > 0) return true;
+  for (;;) {
+    AX_RETURN_IF_ERROR(constraint_.Forced(&forced_));
+    if (forced_.empty()) return true;
+    for (const int32_t token : forced_) {
+      AX_ASSIGN_OR_RETURN(const bool more, Take(request, token, sink, outcome));
+      if (!more) return false;
+      if (IsFull(request)) return true;
+    }
+  }
+}
+
+Result<bool> Generator::TakeSampled(const Request& request, PieceSink& sink, Outcome* outcome) {
+  for (int tries = 0; tries < kMostRefused; ++tries) {
+    AX_ASSIGN_OR_RETURN(const std::span<const uint32_t> allowed, constraint_.Allowed());
+    AX_ASSIGN_OR_RETURN(const int32_t token, sampler_.Sample(model_.logits(), allowed));
+    if (constraint_.Check(token)) return Take(request, token, sink, outcome);
+  }
+  return Fail(ErrorKind::kInvalid, "no token ends with " + request.grammar_after);
+}
+
+// One more token of the answer; false when it ends with it.
+Result<bool> Generator::Take(const Request& request, int32_t token, PieceSink& sink,
+                             Outcome* outcome) {
+  uint32_t& predicted = outcome->timings.predicted_n;
+  ++predicted;
+  if (IsEnd(request, token, outcome)) return false;
+  sampler_.Accept(token);
+  AX_RETURN_IF_ERROR(constraint_.Accept(token));
+  chosen_.push_back(token);
+  logprobs_.resize(request.logprobs == 0 ? 0 : request.logprobs + 1);
+  if (!logprobs_.empty()) sampler_.Logprobs(model_.logits(), token, logprobs_);
+  if (Show(request, token, logprobs_, sink, outcome)) return false;
+  if (constraint_.complete()) {
+    outcome->stop = StopType::kEos;
+    return false;
+  }
+  const bool enough = request.max_tokens > 0 && predicted >= request.max_tokens;
+  return !enough && (request.shift || !IsFull(request));
+}
+
+bool Generator::IsFull(const Request& request) const {
+  return rows_.size() + chosen_.size() >= ContextOf(request, model_.limits());
 }
 
 // Whether the token ends the answer without being a part of it.
@@ -185,8 +255,9 @@ bool Generator::IsEnd(const Request& request, int32_t token, Outcome* outcome) c
 }
 
 // Hands the token and the text that is certain by now on; true when a stop string was found.
-bool Generator::Show(const Request& request, int32_t token, PieceSink& sink, Outcome* outcome) {
-  sink.OnToken(token);
+bool Generator::Show(const Request& request, int32_t token, std::span<const TokenLogprob> logprobs,
+                     PieceSink& sink, Outcome* outcome) {
+  sink.OnToken(token, logprobs);
   if (options_.tokenizer == nullptr) return false;
   // A model's vocabulary may be padded beyond the tokenizer's: such an id has no text.
   if (static_cast<uint32_t>(token) >= options_.tokenizer->vocab_size()) return false;

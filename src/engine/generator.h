@@ -2,10 +2,12 @@
 //
 // Reuses the longest common prefix of the new prompt and what is in the model's cache, and always
 // computes at least the prompt's last token. A prompt is computed by prefill as far as the model's
-// prefill reaches, and token by token from there. prompt and answer together never exceed the
+// prefill reaches, and token by token from there. Tokens that a grammar forces are not sampled,
+// and several in a row are computed like a prompt. prompt and answer together never exceed the
 // context: the answer ends with kLimit and nothing is dropped, unless the request wants a shift.
 // Owner: the engine, or a program that measures; model, tokenizer, gate and progress must outlive
-// it. Threads: one, the model's. Nothing is allocated on the heap per token.
+// it. Threads: one, the model's. Nothing is allocated on the heap per token, unless a grammar or
+// probabilities are asked for.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +18,7 @@
 
 #include "base/progress.h"
 #include "device/gate.h"
+#include "engine/constraint.h"
 #include "engine/piece_queue.h"
 #include "engine/request.h"
 #include "engine/sampler.h"
@@ -33,8 +36,8 @@ struct GeneratorOptions {
   Progress* progress = nullptr;      // touched while the gate makes it wait
 };
 
-// What Run would refuse: no token, an id outside the vocabulary (kInvalid), a prompt that does not
-// leave room for one more token (kTooLong, with both numbers).
+// What Run would refuse: no token, an id outside the vocabulary, too many probabilities (kInvalid),
+// a prompt that does not leave room for one more token (kTooLong, with both numbers).
 Status CheckRequest(const Request& request, const npu::Limits& limits);
 // Of prompt and answer: the model's context, or less where the request wants less.
 uint32_t ContextOf(const Request& request, const npu::Limits& limits);
@@ -49,21 +52,30 @@ class Generator {
  private:
   Status RunChecked(const Request& request, const npu::StopCheck& stop, PieceSink& sink,
                     Outcome* outcome);
-  Status ComputePrompt(std::span<const int32_t> tokens, size_t history, const npu::StopCheck& stop);
+  Status Compute(std::span<const int32_t> tokens, size_t least, const npu::StopCheck& stop);
   Status Answer(const Request& request, const npu::StopCheck& stop, PieceSink& sink,
                 Outcome* outcome);
   Status Shift(const Request& request, int32_t token, const npu::StopCheck& stop);
+  Result<bool> TakeForced(const Request& request, PieceSink& sink, Outcome* outcome);
+  Result<bool> TakeSampled(const Request& request, PieceSink& sink, Outcome* outcome);
+  Result<bool> Take(const Request& request, int32_t token, PieceSink& sink, Outcome* outcome);
+  bool IsFull(const Request& request) const;
   bool IsEnd(const Request& request, int32_t token, Outcome* outcome) const;
-  bool Show(const Request& request, int32_t token, PieceSink& sink, Outcome* outcome);
+  bool Show(const Request& request, int32_t token, std::span<const TokenLogprob> logprobs,
+            PieceSink& sink, Outcome* outcome);
   void ShowCharacters(std::string_view bytes, bool last, PieceSink& sink);
 
   npu::Model& model_;
   const GeneratorOptions options_;
   Sampler sampler_;
+  Constraint constraint_;
   StopMatcher matcher_;
   text::Utf8Stream utf8_;
-  std::string text_;           // whole characters on their way to the sink
-  std::vector<int32_t> rows_;  // the tokens whose K and V are in the cache
+  std::string text_;             // whole characters on their way to the sink
+  std::vector<int32_t> rows_;    // the tokens whose K and V are in the cache
+  std::vector<int32_t> chosen_;  // the tokens of the answer behind them
+  std::vector<int32_t> forced_;
+  std::vector<TokenLogprob> logprobs_;  // of the token under way; empty: not asked for
 };
 
 }  // namespace axollama::engine

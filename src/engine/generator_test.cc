@@ -26,7 +26,7 @@ npu::Limits SmallLimits() {
 
 class Collected : public PieceSink {
  public:
-  void OnToken(int32_t id) override { tokens.push_back(id); }
+  void OnToken(int32_t id, std::span<const TokenLogprob>) override { tokens.push_back(id); }
   void OnText(std::string_view piece) override {
     EXPECT_FALSE(piece.empty());
     text += piece;

@@ -17,9 +17,10 @@ PieceQueue::PieceQueue(size_t most_tokens) {
   text_.reserve(std::min(most_tokens * kBytesPerToken, kMostReservedBytes));
 }
 
-void PieceQueue::OnToken(int32_t id) {
+void PieceQueue::OnToken(int32_t id, std::span<const TokenLogprob> logprobs) {
   const std::lock_guard lock(mutex_);
   tokens_.push_back(id);
+  logprobs_.insert(logprobs_.end(), logprobs.begin(), logprobs.end());
 }
 
 void PieceQueue::OnText(std::string_view text) {
@@ -39,15 +40,18 @@ void PieceQueue::Finish(Outcome outcome) {
   changed_.notify_one();
 }
 
-bool PieceQueue::Read(std::string* text, std::vector<int32_t>* tokens) {
+bool PieceQueue::Read(std::string* text, std::vector<int32_t>* tokens,
+                      std::vector<TokenLogprob>* logprobs) {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return finished_ || !text_.empty(); });
   // Copied, not swapped: the writer keeps its room.
   text->assign(text_);
   tokens->assign(tokens_.begin(), tokens_.end());
+  if (logprobs != nullptr) logprobs->assign(logprobs_.begin(), logprobs_.end());
   const bool any = !text_.empty() || !tokens_.empty();
   text_.clear();
   tokens_.clear();
+  logprobs_.clear();
   return any;
 }
 

@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,8 +21,9 @@ class PieceSink {
  public:
   virtual ~PieceSink() = default;
   // A token was chosen that is no end of the answer. Its text may come later, with others, or
-  // never (a stop string cuts it).
-  virtual void OnToken(int32_t id) = 0;
+  // never (a stop string cuts it). `logprobs`: its own, then those of the likeliest; empty when the
+  // request asks for none.
+  virtual void OnToken(int32_t id, std::span<const TokenLogprob> logprobs) = 0;
   // Whole UTF-8 characters, never empty.
   virtual void OnText(std::string_view text) = 0;
 };
@@ -30,13 +32,15 @@ class PieceQueue : public PieceSink {
  public:
   explicit PieceQueue(size_t most_tokens);
 
-  void OnToken(int32_t id) override;
+  void OnToken(int32_t id, std::span<const TokenLogprob> logprobs) override;
   void OnText(std::string_view text) override;
   void Finish(Outcome outcome);
 
   // Waits for text, and gives all that there is, with every token chosen since the last call.
-  // False at the end: the outcome is there. Both arguments are overwritten.
-  bool Read(std::string* text, std::vector<int32_t>* tokens);
+  // `logprobs`, if not null, gets what OnToken got, one after the other. False at the end: the
+  // outcome is there. All arguments are overwritten.
+  bool Read(std::string* text, std::vector<int32_t>* tokens,
+            std::vector<TokenLogprob>* logprobs = nullptr);
   // After Read was false.
   const Outcome& outcome() const { return outcome_; }
 
@@ -45,6 +49,7 @@ class PieceQueue : public PieceSink {
   std::condition_variable changed_;
   std::string text_;  // not read yet
   std::vector<int32_t> tokens_;
+  std::vector<TokenLogprob> logprobs_;
   bool finished_ = false;
   Outcome outcome_;
 };

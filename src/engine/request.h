@@ -2,19 +2,22 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/result.h"
+#include "text/grammar.h"
 
 namespace axollama::engine {
 
-// Applied in llama.cpp's order: penalties, top_k, top_p, min_p, temperature. The defaults leave
-// the distribution as it is, except that the temperature is Ollama's.
+// Applied in llama.cpp's order: penalties, top_k, typical_p, top_p, min_p, temperature. The
+// defaults leave the distribution as it is, except that the temperature is Ollama's.
 struct SamplingOptions {
   float temperature = 0.8f;  // 0 or less: the likeliest token, the lowest id on ties
   int32_t top_k = 40;        // 0 or less: all
+  float typical_p = 1.0f;    // 1 or more: all; else those nearest to the expected surprise
   float top_p = 0.9f;        // 1 or more: all; the likeliest token always stays
   float min_p = 0.0f;        // 0: all
   float repeat_penalty = 1.0f;
@@ -40,6 +43,20 @@ struct Request {
   // the others the older half is forgotten, and what is left is computed anew. False: it ends.
   bool shift = false;
   int64_t keep_tokens = 0;
+  // (token, what is added to its logit before all else); -infinity: never chosen.
+  std::vector<std::pair<int32_t, float>> logit_bias;
+  // The likeliest tokens to report with each of the answer; 0: no probabilities at all.
+  uint32_t logprobs = 0;
+  // What the answer must follow, as it stands at its begin; used by this request alone. Null:
+  // anything. The answer ends where nothing can follow.
+  std::shared_ptr<text::Grammar> grammar;
+  std::string grammar_after;  // the text that the answer must contain first; empty: none
+};
+
+// The natural logarithm of a token's probability, from the logits as the model gave them.
+struct TokenLogprob {
+  int32_t id = 0;
+  float logprob = 0;
 };
 
 enum class StopType { kEos, kWord, kLimit };

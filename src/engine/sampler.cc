@@ -45,12 +45,17 @@ Sampler::Sampler(uint32_t vocab, uint32_t context_tokens)
       visited_(vocab) {}
 
 void Sampler::Start(const SamplingOptions& options, std::span<const int32_t> history,
-                    std::span<const int32_t> banned) {
+                    std::span<const int32_t> banned,
+                    std::span<const std::pair<int32_t, float>> bias) {
   options_ = options;
   random_ = Random(static_cast<uint64_t>(options.seed));
   banned_.clear();
   for (const int32_t id : banned) {  // a bundle's settings may name ids that the model has not
     if (id >= 0 && static_cast<size_t>(id) < logits_.size()) banned_.push_back(id);
+  }
+  bias_.clear();
+  for (const auto& [id, added] : bias) {
+    if (id >= 0 && static_cast<size_t>(id) < logits_.size()) bias_.emplace_back(id, added);
   }
   penalise_ = options.repeat_penalty != 1.0f || options.presence_penalty != 0.0f ||
               options.frequency_penalty != 0.0f;
@@ -94,14 +99,37 @@ void Sampler::ApplyPenalties() {
   }
 }
 
-Result<int32_t> Sampler::Sample(std::span<const float> logits) {
+void Sampler::ApplyMask(std::span<const uint32_t> allowed) {
+  for (size_t id = 0; id < logits_.size(); ++id) {
+    const uint32_t word = allowed[id / 32];
+    if (word == 0 || !(word >> id % 32 & 1)) logits_[id] = kNever;
+  }
+}
+
+Error Sampler::NothingToChoose(std::span<const float> logits, bool masked) const {
+  const auto finite = [](float logit) { return std::isfinite(logit); };
+  const auto endless = [](float logit) { return std::isinf(logit) && logit > 0; };
+  if (std::none_of(logits.begin(), logits.end(), finite) ||
+      std::any_of(logits.begin(), logits.end(), endless)) {
+    return {ErrorKind::kDevice, "the device returned no finite logit"};
+  }
+  return {ErrorKind::kInvalid, masked ? "no token that the grammar allows can be chosen"
+                                      : "no token is left that can be chosen"};
+}
+
+Result<int32_t> Sampler::Sample(std::span<const float> logits, std::span<const uint32_t> allowed) {
   if (logits.size() != logits_.size()) {
     return Fail(ErrorKind::kInternal, "the model gave " + std::to_string(logits.size()) +
                                           " logits instead of " + std::to_string(logits_.size()));
   }
   std::copy(logits.begin(), logits.end(), logits_.begin());
+  for (const auto& [id, added] : bias_) {
+    float& logit = logits_[static_cast<size_t>(id)];
+    if (std::isfinite(logit)) logit = added == kNever ? kNever : Bounded(logit + added);
+  }
   if (penalise_) ApplyPenalties();
   for (const int32_t id : banned_) logits_[static_cast<size_t>(id)] = kNever;
+  if (!allowed.empty()) ApplyMask(allowed);
 
   if (options_.temperature <= 0) {
     int32_t best = -1;
@@ -113,14 +141,15 @@ Result<int32_t> Sampler::Sample(std::span<const float> logits) {
       }
     }
     if (best >= 0 && std::isfinite(best_logit)) return best;
-    return Fail(ErrorKind::kDevice, "the device returned no finite logit");
+    return Fail(NothingToChoose(logits, !allowed.empty()));
   }
 
   const bool some = options_.top_k > 0 && static_cast<size_t>(options_.top_k) < logits_.size();
   SelectTop(some ? static_cast<size_t>(options_.top_k) : logits_.size());
   if (count_ == 0 || !std::isfinite(candidates_[0].logit)) {
-    return Fail(ErrorKind::kDevice, "the device returned no finite logit");
+    return Fail(NothingToChoose(logits, !allowed.empty()));
   }
+  CutTypicalP();
   CutTopP();
   CutMinP();
   return Draw();
@@ -156,6 +185,40 @@ void Sampler::SelectTop(size_t count) {
     std::push_heap(begin, begin + static_cast<std::ptrdiff_t>(count_), Before);
   }
   std::sort_heap(begin, begin + static_cast<std::ptrdiff_t>(count_), Before);
+  sorted_ = count_;
+}
+
+// Keeps the tokens whose surprise is nearest to the expected one, until their probabilities exceed
+// typical_p together.
+void Sampler::CutTypicalP() {
+  if (options_.typical_p >= 1.0f) return;
+  const double max = candidates_[0].logit;
+  double total = 0, weighted = 0;
+  for (size_t i = 0; i < count_; ++i) {
+    const double below = static_cast<double>(candidates_[i].logit) - max;
+    const double weight = ExpOfNegative(below);
+    total += weight;
+    if (weight > 0) weighted += weight * below;
+  }
+  // -log p is log(total) - below, and its mean is log(total) - weighted / total.
+  const double mean = weighted / total;
+  const auto distance = [&](const Candidate& c) {
+    return std::abs(static_cast<double>(c.logit) - max - mean);
+  };
+  const auto begin = candidates_.begin();
+  std::sort(begin, begin + static_cast<std::ptrdiff_t>(count_),
+            [&](const Candidate& a, const Candidate& b) {
+              const double near = distance(a), far = distance(b);
+              return near != far ? near < far : Before(a, b);
+            });
+  const double wanted = static_cast<double>(options_.typical_p) * total;
+  double reached = 0;
+  size_t kept = 0;
+  while (kept < count_ && reached <= wanted) {
+    reached += ExpOfNegative(static_cast<double>(candidates_[kept++].logit) - max);
+  }
+  count_ = kept;
+  std::sort(begin, begin + static_cast<std::ptrdiff_t>(count_), Before);
   sorted_ = count_;
 }
 
@@ -217,6 +280,25 @@ int32_t Sampler::Draw() {
     if (wanted < reached) return candidates_[i].id;
   }
   return candidates_[count_ - 1].id;
+}
+
+void Sampler::Logprobs(std::span<const float> logits, int32_t token, std::span<TokenLogprob> out) {
+  float max = kNever;
+  for (const float logit : logits) {
+    if (logit > max) max = logit;
+  }
+  double total = 0;
+  for (const float logit : logits) total += ExpOfNegative(static_cast<double>(logit) - max);
+  const double log_total = std::log(total);
+  const auto logprob = [&](float logit) {
+    return static_cast<float>(static_cast<double>(logit) - max - log_total);
+  };
+  out[0] = {token, logprob(logits[static_cast<size_t>(token)])};
+  std::copy(logits.begin(), logits.end(), logits_.begin());
+  SelectTop(std::min(out.size() - 1, logits_.size() - 1));
+  for (size_t i = 0; i < count_; ++i) {
+    out[i + 1] = {candidates_[i].id, logprob(candidates_[i].logit)};
+  }
 }
 
 }  // namespace axollama::engine

@@ -1,15 +1,16 @@
 // Chooses the next token from the logits.
 //
 // The chain and its formulas are llama.cpp's (common/sampling.cpp, src/llama-sampling.cpp, MIT):
-// penalties, top_k, top_p, min_p, temperature, draw. What differs: equal logits are ordered by id,
-// and exponentials and random numbers are our own, so that a seed gives the same text on every
-// machine. A choice depends on the options, the tokens accepted since Start and the logits alone.
-// Owner: the generator. Threads: one. Nothing is allocated after the constructor, except the list
-// of banned tokens in Start.
+// bias, penalties, top_k, typical_p, top_p, min_p, temperature, draw. What differs: equal logits
+// are ordered by id, and exponentials and random numbers are our own, so that a seed gives the same
+// text on every machine. A choice depends on the options, the tokens accepted since Start and the
+// logits alone. Owner: the generator. Threads: one. Nothing is allocated after the constructor,
+// except the lists of biases and banned tokens in Start, and what Logprobs and typical_p need.
 #pragma once
 
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -22,13 +23,18 @@ class Sampler {
  public:
   Sampler(uint32_t vocab, uint32_t context_tokens);
 
-  // A new sequence. `history` is its prompt; `banned` tokens are never chosen; ids that
-  // are not in the vocabulary are passed over.
+  // A new sequence. `history` is its prompt; `banned` tokens are never chosen; `bias` is added to
+  // logits. Ids that are not in the vocabulary are passed over.
   void Start(const SamplingOptions& options, std::span<const int32_t> history,
-             std::span<const int32_t> banned);
+             std::span<const int32_t> banned, std::span<const std::pair<int32_t, float>> bias = {});
 
-  // `logits` [vocab]. NaN counts as never; no finite logit at all is kDevice.
-  Result<int32_t> Sample(std::span<const float> logits);
+  // `logits` [vocab]. NaN counts as never; no finite logit at all is kDevice. `allowed`: bit i % 32
+  // of word i / 32 says whether token i may be chosen, empty: all; when none can be, kInvalid.
+  Result<int32_t> Sample(std::span<const float> logits, std::span<const uint32_t> allowed = {});
+
+  // Of the logits as they are, over the whole vocabulary: out[0] is `token`'s, then come the
+  // likeliest, as many as fit, likelier first. The rest of `out` is left alone.
+  void Logprobs(std::span<const float> logits, int32_t token, std::span<TokenLogprob> out);
 
   // The token became a part of the sequence.
   void Accept(int32_t token);
@@ -44,7 +50,10 @@ class Sampler {
   }
 
   void ApplyPenalties();
+  void ApplyMask(std::span<const uint32_t> allowed);
+  Error NothingToChoose(std::span<const float> logits, bool masked) const;
   void SelectTop(size_t count);
+  void CutTypicalP();
   void CutTopP();
   void CutMinP();
   int32_t Draw();
@@ -54,6 +63,7 @@ class Sampler {
   bool penalise_ = false;
   Random random_{0};
   std::vector<int32_t> banned_;
+  std::vector<std::pair<int32_t, float>> bias_;
   std::vector<float> logits_;          // [vocab], the ones being worked on
   std::vector<Candidate> candidates_;  // [vocab]; the first count_ are alive
   size_t count_ = 0;

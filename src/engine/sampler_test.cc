@@ -291,5 +291,72 @@ TEST(SamplerTest, ASeedMeansTheSameDrawsEverywhere) {
   EXPECT_EQ(Random(42).Next(), 1546998764402558742u);
 }
 
+TEST(SamplerTest, BiasComesBeforeAllElse) {
+  Sampler sampler(3, 64);
+  const std::pair<int32_t, float> bias[] = {{0, 3.0f}, {2, -kInf}, {7, 9.0f}, {0, -0.5f}};
+  sampler.Start(Greedy(), {}, {}, bias);
+  EXPECT_EQ(sampler.Sample(std::vector<float>{1, 3, 9}).value(), 0);  // 3.5, 3, never
+  EXPECT_EQ(sampler.Sample(std::vector<float>{0, 3, 9}).value(), 1);
+  sampler.Start(Greedy(), {}, {});
+  EXPECT_EQ(sampler.Sample(std::vector<float>{0, 3, 9}).value(), 2);
+  // A client that forbids everything is no broken device.
+  const std::pair<int32_t, float> all[] = {{0, -kInf}, {1, -kInf}, {2, -kInf}};
+  sampler.Start(Greedy(), {}, {}, all);
+  const Result<int32_t> nothing = sampler.Sample(std::vector<float>{0, 3, 9});
+  ASSERT_FALSE(nothing);
+  EXPECT_EQ(nothing.error().kind, ErrorKind::kInvalid);
+}
+
+TEST(SamplerTest, OnlyAllowedTokensAreChosen) {
+  std::vector<float> logits(70, 1.0f);
+  logits[5] = 9;
+  logits[40] = 2;
+  const uint32_t allowed[] = {0, 1u << (40 - 32), 1u << (69 - 64)};
+  for (SamplingOptions options : {Greedy(), Plain()}) {
+    options.top_k = options.temperature > 0 ? 1 : 0;
+    Sampler sampler(70, 64);
+    sampler.Start(options, {}, {});
+    EXPECT_EQ(sampler.Sample(logits, allowed).value(), 40);
+    EXPECT_EQ(sampler.Sample(logits).value(), 5);
+    const uint32_t none[] = {0, 0, 0};
+    const Result<int32_t> nothing = sampler.Sample(logits, none);
+    ASSERT_FALSE(nothing);
+    EXPECT_EQ(nothing.error().kind, ErrorKind::kInvalid);
+    EXPECT_EQ(nothing.error().message, "no token that the grammar allows can be chosen");
+    const Result<int32_t> broken = sampler.Sample(std::vector<float>(70, -kInf), allowed);
+    ASSERT_FALSE(broken);
+    EXPECT_EQ(broken.error().kind, ErrorKind::kDevice);
+  }
+}
+
+// The expected surprise here is 1.28, so the likeliest token is not the most typical one.
+TEST(SamplerTest, TypicalPKeepsTheTokensNearestToTheExpectedSurprise) {
+  const std::vector<float> logits = LogOf({0.5, 0.2, 0.15, 0.1, 0.05});
+  SamplingOptions options = Plain();
+  options.typical_p = 0.15f;
+  EXPECT_EQ(Alive(logits, options), (std::set<int32_t>{1}));
+  options.typical_p = 0.3f;
+  EXPECT_EQ(Alive(logits, options), (std::set<int32_t>{1, 2}));
+  options.typical_p = 0.5f;
+  EXPECT_EQ(Alive(logits, options), (std::set<int32_t>{0, 1, 2}));
+  options.top_p = 0.5f;  // of those that are left, the likeliest first
+  EXPECT_EQ(Alive(logits, options), (std::set<int32_t>{0}));
+}
+
+TEST(SamplerTest, LogprobsAreOfTheLogitsAsTheyCame) {
+  const std::vector<float> logits = LogOf({0.1, 0.4, 0.2, 0.3});
+  Sampler sampler(4, 64);
+  const std::pair<int32_t, float> bias[] = {{1, -kInf}};
+  sampler.Start(Greedy(), {}, {}, bias);
+  ASSERT_EQ(sampler.Sample(logits).value(), 3);
+  std::vector<TokenLogprob> got(3);
+  sampler.Logprobs(logits, 3, got);
+  const std::pair<int32_t, double> wanted[] = {{3, 0.3}, {1, 0.4}, {3, 0.3}};
+  for (size_t i = 0; i < got.size(); ++i) {
+    EXPECT_EQ(got[i].id, wanted[i].first);
+    EXPECT_NEAR(got[i].logprob, std::log(wanted[i].second), 1e-5);
+  }
+}
+
 }  // namespace
 }  // namespace axollama::engine

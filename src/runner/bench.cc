@@ -30,8 +30,8 @@ class Marks : public engine::PieceSink {
  public:
   Marks(const npu::Model& model, uint32_t tokens) : model_(model), queue_(tokens), last_(tokens) {}
 
-  void OnToken(int32_t id) override {
-    queue_.OnToken(id);
+  void OnToken(int32_t id, std::span<const engine::TokenLogprob> logprobs) override {
+    queue_.OnToken(id, logprobs);
     ++tokens_;
     if (tokens_ == 1) first = Read();
     if (tokens_ == last_) last = Read();

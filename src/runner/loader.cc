@@ -55,6 +55,8 @@ Result<Loaded> Load(const LoadRequest& request) {
   parts.eos_ids = bundle.eos_ids;
 
   info->limits = parts.model->limits();
+  info->grammars =
+      std::make_unique<ModelGrammars>(info->tokenizer, info->limits.vocab, bundle.eos_ids);
   info->cmm_bytes = parts.model->cmm_bytes();
   info->queues = parts.model->queues();
   info->load_ms = static_cast<double>(MonotonicNs() - start_ns) / 1e6;

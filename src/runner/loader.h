@@ -15,6 +15,7 @@
 #include "base/result.h"
 #include "device/device.h"
 #include "engine/engine.h"
+#include "runner/grammars.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 
@@ -35,6 +36,7 @@ struct ModelInfo {
   std::string chat_template;                                    // its source; empty: none
   std::unique_ptr<const text::ChatTemplate> compiled_template;  // null: none
   std::string bos_token, eos_token;
+  std::unique_ptr<const ModelGrammars> grammars;
   std::vector<std::string> stop_strings;  // added to those of every request
   npu::Limits limits;
   std::string backend;

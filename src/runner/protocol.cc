@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
+#include <charconv>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -63,8 +64,7 @@ Status ReadSampling(const json::Object& object, engine::SamplingOptions* options
   AX_ASSIGN_OR_RETURN(options->top_k, Whole(object, "top_k", options->top_k));
   AX_ASSIGN_OR_RETURN(options->top_p, Number(object, "top_p", options->top_p));
   AX_ASSIGN_OR_RETURN(options->min_p, Number(object, "min_p", options->min_p));
-  AX_RETURN_IF_ERROR(
-      Number(object, "typical_p", 1.0f));  // checked, then ignored: only 1 has a meaning
+  AX_ASSIGN_OR_RETURN(options->typical_p, Number(object, "typical_p", options->typical_p));
   AX_ASSIGN_OR_RETURN(options->repeat_penalty,
                       Number(object, "repeat_penalty", options->repeat_penalty));
   if (options->repeat_penalty <= 0) return Fail(Field("repeat_penalty", "greater than 0"));
@@ -75,6 +75,72 @@ Status ReadSampling(const json::Object& object, engine::SamplingOptions* options
   AX_ASSIGN_OR_RETURN(options->frequency_penalty,
                       Number(object, "frequency_penalty", options->frequency_penalty));
   AX_ASSIGN_OR_RETURN(options->seed, json::GetInt(object, "seed", options->seed));
+  return {};
+}
+
+// The value of one bias: a number, or false for never.
+Result<float> Bias(const json::Value& value) {
+  if (const bool* allowed = value.if_bool(); allowed != nullptr && !*allowed) {
+    return -std::numeric_limits<float>::infinity();
+  }
+  const double number = value.is_number() ? value.to_number<double>() : std::nan("");
+  const float narrow = static_cast<float>(number);
+  if (!std::isfinite(narrow)) {
+    return Fail(Field("logit_bias", "pairs of a token id and a number or false"));
+  }
+  return narrow;
+}
+
+// [[id, bias], ...] or {"id": bias, ...}.
+Result<std::vector<std::pair<int32_t, float>>> ReadLogitBias(const json::Object& object) {
+  std::vector<std::pair<int32_t, float>> biases;
+  const json::Value* value = json::Find(object, "logit_bias");
+  if (value == nullptr) return biases;
+  const Error bad = Field("logit_bias", "pairs of a token id and a number or false");
+  if (const json::Object* pairs = value->if_object()) {
+    for (const auto& [key, bias] : *pairs) {
+      int32_t id = -1;
+      const char* end = key.data() + key.size();
+      const auto [rest, failed] = std::from_chars(key.data(), end, id);
+      if (failed != std::errc() || rest != end || id < 0) return Fail(bad);
+      AX_ASSIGN_OR_RETURN(const float added, Bias(bias));
+      biases.emplace_back(id, added);
+    }
+    return biases;
+  }
+  const json::Array* pairs = value->if_array();
+  if (pairs == nullptr) return Fail(bad);
+  for (const json::Value& item : *pairs) {
+    const json::Array* pair = item.if_array();
+    if (pair == nullptr || pair->size() != 2) return Fail(bad);
+    const int64_t* id = (*pair)[0].if_int64();
+    if (id == nullptr || *id < 0 || *id > std::numeric_limits<int32_t>::max()) return Fail(bad);
+    AX_ASSIGN_OR_RETURN(const float added, Bias((*pair)[1]));
+    biases.emplace_back(static_cast<int32_t>(*id), added);
+  }
+  return biases;
+}
+
+Status ReadGrammar(const json::Object& object, CompletionRequest* request) {
+  AX_ASSIGN_OR_RETURN(std::string grammar, json::GetString(object, "grammar", ""));
+  AX_ASSIGN_OR_RETURN(std::string regex, json::GetString(object, "regex", ""));
+  const json::Value* schema = json::Find(object, "json_schema");
+  if (schema != nullptr && !schema->is_object()) return Fail(Field("json_schema", "an object"));
+  if (!grammar.empty() + !regex.empty() + (schema != nullptr) > 1) {
+    return Fail(ErrorKind::kInvalid,
+                "only one of \"grammar\", \"json_schema\" and \"regex\" can be followed");
+  }
+  if (schema != nullptr) {
+    request->grammar = {text::GrammarKind::kJsonSchema, json::Write(schema->get_object())};
+  } else if (!regex.empty()) {
+    request->grammar = {text::GrammarKind::kRegex, std::move(regex)};
+  } else if (!grammar.empty()) {
+    const bool lark = grammar.starts_with("%llguidance");
+    request->grammar = {lark ? text::GrammarKind::kLark : text::GrammarKind::kGbnf,
+                        std::move(grammar)};
+  }
+  AX_ASSIGN_OR_RETURN(request->generate.grammar_after,
+                      json::GetString(object, "grammar_after", ""));
   return {};
 }
 
@@ -148,10 +214,8 @@ json::Object ErrorObject(const Error& error, int code) {
 
 Result<CompletionRequest> ReadCompletion(std::string_view body) {
   AX_ASSIGN_OR_RETURN(const json::Object object, json::ParseObject(body, "the request"));
-  for (const std::string_view key : {"grammar", "json_schema", "response_format"}) {
-    if (json::Find(object, key) != nullptr) {
-      return Fail(ErrorKind::kInvalid, "\"" + std::string(key) + "\" is not supported yet");
-    }
+  if (json::Find(object, "response_format") != nullptr) {
+    return Fail(ErrorKind::kInvalid, "\"response_format\" is not known here; send \"json_schema\"");
   }
   CompletionRequest request;
   const json::Value* prompt = json::Find(object, "prompt");
@@ -179,6 +243,13 @@ Result<CompletionRequest> ReadCompletion(std::string_view body) {
   AX_ASSIGN_OR_RETURN(const int32_t context, Whole(object, "n_ctx", 0));
   generate.context_tokens = static_cast<uint32_t>(std::max(context, 0));
   AX_RETURN_IF_ERROR(ReadSampling(object, &generate.sampling));
+  AX_ASSIGN_OR_RETURN(generate.logit_bias, ReadLogitBias(object));
+  AX_ASSIGN_OR_RETURN(const int64_t logprobs, json::GetInt(object, "n_probs", 0));
+  if (logprobs < 0 || logprobs > 20) return Fail(Field("n_probs", "between 0 and 20"));
+  generate.logprobs = static_cast<uint32_t>(logprobs);
+  AX_ASSIGN_OR_RETURN(const bool post, json::GetBool(object, "post_sampling_probs", false));
+  if (post) return Fail(Field("post_sampling_probs", "false"));
+  AX_RETURN_IF_ERROR(ReadGrammar(object, &request));
   return request;
 }
 
@@ -224,8 +295,11 @@ Result<std::string> ReadApplyTemplate(std::string_view body, std::string_view bo
   return json::Write(context);
 }
 
-std::string WritePiece(std::string_view text, const std::vector<int32_t>& tokens) {
-  return Event(json::Object{{"content", text}, {"stop", false}, {"tokens", IdArray(tokens)}});
+std::string WritePiece(std::string_view text, const std::vector<int32_t>& tokens,
+                       json::Array probabilities) {
+  json::Object object{{"content", text}, {"stop", false}, {"tokens", IdArray(tokens)}};
+  if (!probabilities.empty()) object["completion_probabilities"] = std::move(probabilities);
+  return Event(object);
 }
 
 std::string WriteLast(const engine::Outcome& outcome) { return Event(Final("", {}, outcome)); }
@@ -235,8 +309,10 @@ std::string WriteErrorEvent(const Error& error) {
 }
 
 std::string WriteWhole(std::string_view text, const std::vector<int32_t>& tokens,
-                       const engine::Outcome& outcome) {
-  return json::Write(Final(text, tokens, outcome));
+                       const engine::Outcome& outcome, json::Array probabilities) {
+  json::Object object = Final(text, tokens, outcome);
+  if (!probabilities.empty()) object["completion_probabilities"] = std::move(probabilities);
+  return json::Write(object);
 }
 
 std::string WriteError(const Error& error) {

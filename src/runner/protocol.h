@@ -13,15 +13,22 @@
 #include "base/json.h"
 #include "base/result.h"
 #include "engine/request.h"
+#include "text/grammar.h"
 #include "text/tokenizer.h"
 
 namespace axollama::runner {
+
+struct GrammarText {
+  text::GrammarKind kind = text::GrammarKind::kGbnf;
+  std::string text;
+};
 
 struct CompletionRequest {
   engine::Request generate;         // its tokens are there when the prompt was given as tokens
   std::optional<std::string> text;  // the prompt, when it was given as text
   text::EncodeOptions encode;
   std::vector<std::string> preserved_tokens;  // special tokens whose text is wanted
+  std::optional<GrammarText> grammar;         // what generate.grammar is to be compiled from
   bool stream = false;
 };
 // Beyond llama-server's fields: `context_shift` (its own is an option of its command line), and
@@ -41,12 +48,14 @@ Result<std::string> ReadApplyTemplate(std::string_view body, std::string_view bo
                                       std::string_view eos_token);
 
 // One event of a stream that goes on, and the last: `data: {...}` and an empty line.
-std::string WritePiece(std::string_view text, const std::vector<int32_t>& tokens);
+// `probabilities`: completion_probabilities; empty: none were asked for, or no token came.
+std::string WritePiece(std::string_view text, const std::vector<int32_t>& tokens,
+                       json::Array probabilities = {});
 std::string WriteLast(const engine::Outcome& outcome);
 std::string WriteErrorEvent(const Error& error);
 // The whole answer of stream:false.
 std::string WriteWhole(std::string_view text, const std::vector<int32_t>& tokens,
-                       const engine::Outcome& outcome);
+                       const engine::Outcome& outcome, json::Array probabilities = {});
 
 // The body of an error: {"error":{"code","message","type"}}.
 std::string WriteError(const Error& error);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 namespace axollama::runner {
 namespace {
 
@@ -26,7 +28,8 @@ TEST(ProtocolTest, EveryFieldIsRead) {
       "repeat_last_n":-1,"presence_penalty":-0.5,"frequency_penalty":0.75,"seed":4294967295,
       "stop":["a",""],"add_special":false,"parse_special":false,"ignore_eos":true,
       "n_keep":4,"context_shift":true,"n_ctx":99,"preserved_tokens":["<|a|>"],"grammar":null,
-      "something":{"else":[]}})");
+      "something":{"else":[]},"logit_bias":[[5,-1.5],[6,false]],
+      "n_probs":3,"regex":"a+","grammar_after":"</think>"})");
   ASSERT_TRUE(request) << request.error().message;
   EXPECT_FALSE(request->text);
   const engine::Request& generate = request->generate;
@@ -37,6 +40,7 @@ TEST(ProtocolTest, EveryFieldIsRead) {
   EXPECT_EQ(generate.sampling.temperature, 0.5f);
   EXPECT_EQ(generate.sampling.top_k, 3);
   EXPECT_EQ(generate.sampling.top_p, 0.25f);
+  EXPECT_EQ(generate.sampling.typical_p, 0.5f);
   EXPECT_EQ(generate.sampling.min_p, 0.125f);
   EXPECT_EQ(generate.sampling.repeat_penalty, 1.5f);
   EXPECT_EQ(generate.sampling.repeat_last_n, -1);
@@ -51,6 +55,31 @@ TEST(ProtocolTest, EveryFieldIsRead) {
   EXPECT_EQ(generate.keep_tokens, 4);
   EXPECT_EQ(generate.context_tokens, 99u);
   EXPECT_EQ(request->preserved_tokens, std::vector<std::string>{"<|a|>"});
+  const float never = -std::numeric_limits<float>::infinity();
+  EXPECT_EQ(generate.logit_bias, (std::vector<std::pair<int32_t, float>>{{5, -1.5f}, {6, never}}));
+  EXPECT_EQ(generate.logprobs, 3u);
+  ASSERT_TRUE(request->grammar);
+  EXPECT_EQ(request->grammar->kind, text::GrammarKind::kRegex);
+  EXPECT_EQ(request->grammar->text, "a+");
+  EXPECT_EQ(generate.grammar_after, "</think>");
+}
+
+TEST(ProtocolTest, GrammarsOfEachKind) {
+  const auto grammar = [](std::string_view field) {
+    const auto request = ReadCompletion(R"({"prompt":"x",)" + std::string(field) + "}");
+    EXPECT_TRUE(request) << request.error().message;
+    return request && request->grammar ? *request->grammar : GrammarText{};
+  };
+  EXPECT_EQ(grammar(R"("grammar":"root ::= [a]")").kind, text::GrammarKind::kGbnf);
+  EXPECT_EQ(grammar(R"("grammar":"%llguidance {}\nstart: /a/")").kind, text::GrammarKind::kLark);
+  const GrammarText schema = grammar(R"("json_schema":{"z":1,"a":[true]},"grammar":"")");
+  EXPECT_EQ(schema.kind, text::GrammarKind::kJsonSchema);
+  EXPECT_EQ(schema.text, R"({"z":1,"a":[true]})");
+  EXPECT_FALSE(ReadCompletion(R"({"prompt":"x","grammar":"","regex":""})")->grammar);
+  const auto bias = ReadCompletion(R"({"prompt":"x","logit_bias":{"7":2,"1":-0.5}})");
+  ASSERT_TRUE(bias);
+  EXPECT_EQ(bias->generate.logit_bias,
+            (std::vector<std::pair<int32_t, float>>{{7, 2.0f}, {1, -0.5f}}));
 }
 
 TEST(ProtocolTest, ABadFieldIsNamed) {
@@ -72,8 +101,21 @@ TEST(ProtocolTest, ABadFieldIsNamed) {
       {R"({"prompt":"x","stream":1})", "\"stream\""},
       {R"({"prompt":"x","seed":"1"})", "\"seed\""},
       {R"({"prompt":"x","repeat_penalty":0})", "\"repeat_penalty\""},
-      {R"({"prompt":"x","grammar":"root ::= x"})", "\"grammar\""},
-      {R"({"prompt":"x","json_schema":{}})", "\"json_schema\""},
+      {R"({"prompt":"x","grammar":7})", "\"grammar\""},
+      {R"({"prompt":"x","json_schema":"{}"})", "\"json_schema\""},
+      {R"({"prompt":"x","json_schema":{},"regex":"a"})", "only one of"},
+      {R"({"prompt":"x","response_format":{}})", "\"response_format\""},
+      {R"({"prompt":"x","logit_bias":7})", "\"logit_bias\""},
+      {R"({"prompt":"x","logit_bias":[[1]]})", "\"logit_bias\""},
+      {R"({"prompt":"x","logit_bias":[["a",1]]})", "\"logit_bias\""},
+      {R"({"prompt":"x","logit_bias":[[1,true]]})", "\"logit_bias\""},
+      {R"({"prompt":"x","logit_bias":[[1,1e300]]})", "\"logit_bias\""},
+      {R"({"prompt":"x","logit_bias":{"-1":1}})", "\"logit_bias\""},
+      {R"({"prompt":"x","logit_bias":{"1x":1}})", "\"logit_bias\""},
+      {R"({"prompt":"x","n_probs":21})", "\"n_probs\""},
+      {R"({"prompt":"x","n_probs":-1})", "\"n_probs\""},
+      {R"({"prompt":"x","post_sampling_probs":true})", "\"post_sampling_probs\""},
+      {R"({"prompt":"x","grammar_after":7})", "\"grammar_after\""},
   };
   for (const auto& [body, name] : cases) {
     const Result<CompletionRequest> request = ReadCompletion(body);

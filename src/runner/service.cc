@@ -9,6 +9,7 @@
 #include "base/http_status.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "runner/probabilities.h"
 #include "runner/protocol.h"
 
 namespace axollama::runner {
@@ -78,7 +79,8 @@ Result<std::string> ApplyTemplate(const ModelInfo& info, std::string_view body) 
   return json::Write(json::Object{{"prompt", prompt}});
 }
 
-// Reads the request and makes tokens of its prompt; the seed is chosen here when none was given.
+// Reads the request, makes tokens of its prompt and compiles its grammar; the seed is chosen here
+// when none was given.
 Result<CompletionRequest> Prepare(const ModelInfo& info, std::string_view body) {
   AX_ASSIGN_OR_RETURN(CompletionRequest request, ReadCompletion(body));
   engine::Request& generate = request.generate;
@@ -97,6 +99,10 @@ Result<CompletionRequest> Prepare(const ModelInfo& info, std::string_view body) 
     // A token that the tokenizer puts first is kept beside those that were asked for.
     AX_ASSIGN_OR_RETURN(const std::vector<int32_t> first, info.tokenizer->Encode("", {}));
     generate.keep_tokens += static_cast<int64_t>(first.size());
+  }
+  if (request.grammar) {
+    AX_ASSIGN_OR_RETURN(generate.grammar,
+                        info.grammars->Compile(request.grammar->kind, request.grammar->text));
   }
   if (generate.sampling.seed == -1) {
     std::random_device random;
@@ -147,6 +153,7 @@ void Service::Completion(const Model& model, const net::Request& request,
   Result<CompletionRequest> prepared = Prepare(*model.info, request.body);
   if (!prepared) return SendError(responder, prepared.error());
   const bool stream = prepared->stream;
+  const size_t each = prepared->generate.logprobs + 1;
   const size_t prompt_tokens = prepared->generate.tokens.size();
   const uint32_t context = engine::ContextOf(prepared->generate, model.info->limits);
   const Result<std::shared_ptr<engine::Generation>> submitted =
@@ -163,21 +170,28 @@ void Service::Completion(const Model& model, const net::Request& request,
 
   std::string text, whole_text;
   std::vector<int32_t> tokens, whole_tokens;
-  while (generation->Read(&text, &tokens)) {
+  std::vector<engine::TokenLogprob> logprobs, whole_logprobs;
+  const text::Tokenizer& tokenizer = *model.info->tokenizer;
+  while (generation->Read(&text, &tokens, &logprobs)) {
     if (!stream) {
+      whole_logprobs.insert(whole_logprobs.end(), logprobs.begin(), logprobs.end());
       whole_text += text;
       whole_tokens.insert(whole_tokens.end(), tokens.begin(), tokens.end());
       continue;
     }
     if (!responder.begun()) responder.Begin(200, "text/event-stream");
-    if (!responder.Write(WritePiece(text, tokens))) model.engine->Cancel(generation);
+    if (!responder.Write(WritePiece(text, tokens, Probabilities(logprobs, each, tokenizer)))) {
+      model.engine->Cancel(generation);
+    }
   }
   responder.OnGone(nullptr);
 
   const engine::Outcome& outcome = generation->outcome();
   if (!outcome.status && !responder.begun()) return SendError(responder, outcome.status.error());
   if (!stream) {
-    return responder.Send(200, kJson, WriteWhole(whole_text, whole_tokens, outcome));
+    return responder.Send(200, kJson,
+                          WriteWhole(whole_text, whole_tokens, outcome,
+                                     Probabilities(whole_logprobs, each, tokenizer)));
   }
   if (!responder.begun()) responder.Begin(200, "text/event-stream");
   responder.Write(outcome.status ? WriteLast(outcome) : WriteErrorEvent(outcome.status.error()));

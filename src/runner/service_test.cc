@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <condition_variable>
 #include <filesystem>
 #include <future>
@@ -123,6 +124,8 @@ class ServiceTest : public ::testing::Test {
     info->tokenizer = tokenizer_;
     info->stop_strings = std::move(stop_strings);
     info->limits = limits;
+    info->grammars =
+        std::make_unique<ModelGrammars>(tokenizer_, limits.vocab, std::vector<int32_t>{kEnd});
     info->backend = "sim";
     info->card_uid = 0xab12;
     service_.SetModel(engine_.get(), std::move(info));
@@ -253,6 +256,55 @@ TEST_F(ServiceTest, Stream) {
   EXPECT_TRUE(stopped);
   EXPECT_EQ(text, "hi\xc3\xa9");
   EXPECT_EQ(tokens, (std::vector<int64_t>{'h', 'i', 0xc3, 0xa9}));
+}
+
+TEST_F(ServiceTest, GrammarsAreFollowedAndBadOnesRefused) {
+  Load(1, {'h', 'i'});
+  const std::pair<std::string_view, std::string_view> cases[] = {
+      {R"("grammar":"a?c")", R"("content":"aic")"},
+      {R"("regex":"??")", R"("content":"hi")"},
+      {R"("json_schema":{})", R"("content":"{}")"},
+      {R"("regex":"b","grammar_after":"hi")", R"("content":"hi\t\t\t\tb")"},
+  };
+  for (const auto& [field, content] : cases) {
+    const net::ClientResponse response =
+        Call("POST", "/completion", R"({"prompt":"x","temperature":0,)" + std::string(field) + "}");
+    EXPECT_EQ(response.status, 200) << field;
+    EXPECT_NE(response.body.find(content), std::string::npos) << response.body;
+    EXPECT_NE(response.body.find(R"("stop_type":"eos")"), std::string::npos) << response.body;
+  }
+  const net::ClientResponse bad =
+      Call("POST", "/completion", R"({"prompt":"x","grammar":"bad","stream":true})");
+  EXPECT_EQ(bad.status, 400);
+  EXPECT_NE(bad.body.find("the grammar cannot be followed"), std::string::npos) << bad.body;
+}
+
+TEST_F(ServiceTest, ProbabilitiesOfEachToken) {
+  Load(1, {0xc3, 0xa9});
+  const net::ClientResponse response =
+      Call("POST", "/completion", R"({"prompt":"x","temperature":0,"n_probs":2})");
+  const Result<json::Object> answer = json::ParseObject(response.body, "answer");
+  ASSERT_TRUE(answer) << response.body;
+  const json::Array& all = answer->at("completion_probabilities").as_array();
+  ASSERT_EQ(all.size(), 2u);
+  const json::Object& first = all[0].as_object();
+  EXPECT_EQ(first.at("id").as_int64(), 0xc3);
+  EXPECT_EQ(first.at("token").as_string(), "\xef\xbf\xbd");  // half a character
+  EXPECT_EQ(json::Write(first.at("bytes")), "[195]");
+  // One logit is 10, 257 are 0.
+  EXPECT_NEAR(first.at("logprob").as_double(), 10 - std::log(std::exp(10.0) + 257), 1e-5);
+  const json::Array& top = first.at("top_logprobs").as_array();
+  ASSERT_EQ(top.size(), 2u);
+  EXPECT_EQ(top[0].as_object().at("id").as_int64(), 0xc3);
+  EXPECT_EQ(top[1].as_object().at("id").as_int64(), 0);
+  // In a stream each event has those of its own tokens.
+  const std::string stream =
+      Call("POST", "/completion",
+           R"({"prompt":"x","temperature":0,"n_probs":1,"stream":true,"n_predict":2})")
+          .body;
+  EXPECT_NE(stream.find(R"("tokens":[195,169],"completion_probabilities":[{"id":195,)"),
+            std::string::npos)
+      << stream;
 }
 
 TEST_F(ServiceTest, StopStringsOfRequestAndBundle) {
