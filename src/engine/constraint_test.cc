@@ -107,6 +107,14 @@ TEST(ConstraintTest, LimitsHoldAmongForcedTokens) {
   answered = Answer(std::string(100, 'x'), FakeModel::Mixed);
   EXPECT_EQ(answered.seen.text, std::string(31, 'x'));
   EXPECT_EQ(answered.outcome.stop, StopType::kLimit);
+  // A context that may be shifted.
+  answered = Answer(std::string(100, 'x'), FakeModel::Mixed, [](Request& request) {
+    request.shift = true;
+    request.keep_tokens = 1;
+  });
+  EXPECT_EQ(answered.seen.text, std::string(100, 'x'));
+  EXPECT_GT(answered.outcome.shifts, 0u);
+  for (const Call& call : answered.calls) EXPECT_LE(call.history + call.tokens.size(), 31u);
   // A stop string.
   answered = Answer("abcdefgh", FakeModel::Mixed, [](Request& request) { request.stop = {"de"}; });
   EXPECT_EQ(answered.seen.text, "abc");
