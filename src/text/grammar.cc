@@ -1,11 +1,19 @@
 #include "text/grammar.h"
 
+#include <string>
 #include <utility>
 
 #include "text/textkit_call.h"
 
 namespace axollama::text {
 namespace {
+
+// For a grammar that was fine so far.
+Status Further(int32_t code, const KitBytes& error) {
+  if (code == TEXTKIT_OK) return {};
+  return Fail(code == TEXTKIT_INVALID ? ErrorKind::kInvalid : ErrorKind::kInternal,
+              "the grammar cannot be followed any further: " + std::string(error.view()));
+}
 
 class KitGrammar final : public Grammar {
  public:
@@ -14,18 +22,18 @@ class KitGrammar final : public Grammar {
 
   Status Mask(std::span<uint32_t> words) override {
     KitBytes error;
-    return KitStatus(textkit_grammar_mask(grammar_, words.data(), words.size(), &error), error);
+    return Further(textkit_grammar_mask(grammar_, words.data(), words.size(), &error), error);
   }
 
   Status Accept(int32_t token) override {
     KitBytes error;
-    return KitStatus(textkit_grammar_accept(grammar_, static_cast<uint32_t>(token), &error), error);
+    return Further(textkit_grammar_accept(grammar_, static_cast<uint32_t>(token), &error), error);
   }
 
   Status Forced(std::vector<int32_t>* tokens) override {
     KitIds ids;
     KitBytes error;
-    AX_RETURN_IF_ERROR(KitStatus(textkit_grammar_forced(grammar_, &ids, &error), error));
+    AX_RETURN_IF_ERROR(Further(textkit_grammar_forced(grammar_, &ids, &error), error));
     tokens->assign(ids.data, ids.data + ids.size);
     return {};
   }

@@ -260,6 +260,7 @@ TEST_F(GrammarTest, ABadGrammarSaysWhere) {
       {GrammarKind::kJsonSchema, R"({"type":"string","format":"color"})", "color"},
       {GrammarKind::kJsonSchema, R"({"oneOf":[{"minimum":1},{"maximum":2}]})", "oneOf"},
       {GrammarKind::kJsonSchema, "false", "Unsatisfiable"},
+      {GrammarKind::kLark, "start: start", "cannot be followed"},
       {GrammarKind::kJsonSchema, R"({"multipleOf":1234567})", "multipleOf"},
       {GrammarKind::kJsonSchema, R"({"multipleOf":1e-300})", "multipleOf"},
       {GrammarKind::kJsonSchema, R"({"items":[{"multipleOf":9973},{"multipleOf":0.11}]})",
@@ -305,7 +306,12 @@ TEST_F(GrammarTest, HostileGrammarsStayBounded) {
       {GrammarKind::kJsonSchema, R"({"$ref":"#"})"},
   };
   for (const auto& [kind, text] : cases) {
-    const auto grammar = Compile(kind, text);
+    const auto compiled = grammars_->Compile(kind, text);
+    if (!compiled) {
+      EXPECT_EQ(compiled.error().kind, ErrorKind::kInvalid) << compiled.error().message;
+      continue;
+    }
+    const std::unique_ptr<Grammar>& grammar = *compiled;
     std::vector<int32_t> forced;
     std::vector<uint32_t> words((kVocab + 31) / 32);
     Status status;

@@ -92,11 +92,13 @@ impl Grammars {
             REGEX => regex(text)?,
             _ => return Err("it is of an unknown kind".into()),
         };
-        let parser =
-            deep(|| self.factory.create_parser(grammar))?.map_err(|e| clean(&e.to_string()))?;
-        Ok(Grammar {
-            matcher: Matcher::new(Ok(parser)),
-        })
+        let matcher = deep(|| {
+            let mut matcher = Matcher::new(self.factory.create_parser(grammar));
+            // What is too much from the start is refused here, and not while an answer is written.
+            let first = matcher.compute_mask_or_eos();
+            first.map(|_| matcher).map_err(|e| clean(&e.to_string()))
+        })??;
+        Ok(Grammar { matcher })
     }
 }
 
