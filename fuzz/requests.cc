@@ -1,8 +1,12 @@
 // The requests of every API that the server answers.
+#include "api/anthropic.h"
 #include "api/chat.h"
 #include "api/generate.h"
 #include "api/models.h"
+#include "api/openai_chat.h"
+#include "api/openai_completions.h"
 #include "api/prototype.h"
+#include "api/responses.h"
 #include "fuzz/input.h"
 
 namespace api = axollama::api;
@@ -19,5 +23,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   fuzz::Check(api::ParseShow(text));
   fuzz::Check(api::ParsePrototypeLoad(text));
   fuzz::Check(api::ParsePrototypeGenerate(text));
+  fuzz::Check(api::ParseOpenAiChat(text));
+  fuzz::Check(api::ParseOpenAiCompletion(text));
+  fuzz::Check(api::ParseResponses(text));
+  fuzz::Check(api::ParseAnthropic(text));
+  fuzz::Check(api::ParseAnthropicCount(text));
   return 0;
 }

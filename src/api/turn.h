@@ -92,6 +92,7 @@ struct ToolCallDelta {
 // What has come since the piece before. In each stream thinking comes first, then content, then
 // calls; a piece may hold some of each.
 struct Piece {
+  int64_t prompt_tokens = 0;  // how long the prompt was
   std::string thinking, content;
   std::vector<ToolCallDelta> call_deltas;
   std::vector<ToolCall> calls;  // those that became complete with this piece
