@@ -289,7 +289,8 @@ void Connection::Dispatch() {
   request->peer = peer_;
   request->local = local_;
   request->local_is_loopback = local_is_loopback_;
-  head_.method = request->method;  // Refuse asks for it
+  head_.method = request->method;  // Refuse asks for both
+  head_.path = request->path;
 
   Exchange::Setup setup;
   setup.fd = socket_.native_handle();
@@ -363,7 +364,9 @@ void Connection::HandleGone() {
 void Connection::Refuse(int status, const std::string& message, bool close) {
   std::vector<std::pair<std::string, std::string>> extra;
   if (status == 503) extra.emplace_back("Retry-After", "1");
-  const std::string body = ErrorBody(message);
+  const std::string body = core_->options.refusal_body
+                               ? core_->options.refusal_body(status, head_.path, message)
+                               : ErrorBody(message);
   std::string answer =
       BuildHead(status, kJson, static_cast<int64_t>(body.size()), !close, head_.http_1_0, extra);
   if (head_.method != "HEAD") answer += body;

@@ -53,6 +53,10 @@ struct ServerOptions {
   std::chrono::milliseconds body_timeout{300'000};
   std::chrono::milliseconds idle_timeout{600'000};  // kept alive without a request
   std::chrono::milliseconds write_timeout{120'000};
+  // The JSON of what the server itself refuses; `path` is empty where it could not be read. Called
+  // on the server's thread. Absent: {"error":message}.
+  std::function<std::string(int status, std::string_view path, std::string_view message)>
+      refusal_body;
 };
 
 class Server {

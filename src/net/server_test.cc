@@ -134,6 +134,18 @@ TEST(Server, LimitsBodiesAndSaysBothNumbers) {
       HasSubstr(" 200 OK"));
 }
 
+TEST(Server, RefusalsHaveTheShapeThatIsAskedFor) {
+  ServerOptions options;
+  options.max_body_bytes = 10;
+  options.refusal_body = [](int status, std::string_view path, std::string_view) {
+    return std::to_string(status) + " of [" + std::string(path) + "]";
+  };
+  auto s = Serve(Echo, options);
+  EXPECT_THAT(Ask(s.address, "POST /a%62c HTTP/1.1\r\nHost: h\r\nContent-Length: 11\r\n\r\n"),
+              testing::EndsWith("\r\n\r\n413 of [/abc]"));
+  EXPECT_THAT(Ask(s.address, "\x01"), testing::EndsWith("\r\n\r\n400 of []"));
+}
+
 TEST(Server, RequestsMustArriveInTime) {
   ServerOptions options;
   options.header_timeout = milliseconds(50);
