@@ -8,6 +8,7 @@
 #include "api/errors.h"
 #include "base/http_status.h"
 #include "base/log.h"
+#include "server/compat.h"
 
 namespace axollama::server {
 namespace {
@@ -21,6 +22,13 @@ bool Allows(std::string_view methods, std::string_view method) {
   return false;
 }
 
+// `pattern` may end in a star, which stands for one character or more.
+bool Matches(std::string_view pattern, std::string_view path) {
+  if (!pattern.ends_with('*')) return pattern == path;
+  pattern.remove_suffix(1);
+  return path.size() > pattern.size() && path.starts_with(pattern);
+}
+
 }  // namespace
 
 const Routes::Route Routes::kRoutes[] = {
@@ -31,6 +39,13 @@ const Routes::Route Routes::kRoutes[] = {
     {"POST", "/api/show", &Routes::Show, Need::kInference},
     {"POST", "/api/generate", &Routes::Generate, Need::kInference},
     {"POST", "/api/chat", &Routes::Chat, Need::kInference},
+    {"GET", "/v1/models", &Routes::OpenAiModels, Need::kInference},
+    {"GET", "/v1/models/*", &Routes::OpenAiModel, Need::kInference},
+    {"POST", "/v1/chat/completions", &Routes::OpenAiChat, Need::kInference},
+    {"POST", "/v1/completions", &Routes::OpenAiCompletion, Need::kInference},
+    {"POST", "/v1/responses", &Routes::Responses, Need::kInference},
+    {"POST", "/v1/messages", &Routes::AnthropicMessages, Need::kInference},
+    {"POST", "/v1/messages/count_tokens", &Routes::AnthropicCount, Need::kInference},
     {"POST", "/load", &Routes::PrototypeLoad, Need::kManage},
     {"POST", "/generate", &Routes::PrototypeGenerate, Need::kInference},
     {"POST", "/reset", &Routes::PrototypeReset, Need::kManage},
@@ -49,19 +64,28 @@ void Routes::Handle(const net::Request& request, net::Responder& responder) {
   }
   bool known = false;
   for (const Route& route : kRoutes) {
-    if (request.path != route.path) continue;
+    if (!Matches(route.path, request.path)) continue;
     known = true;
     if (Allows(route.methods, request.method)) {
       if (const auto refusal = guard_.Refusal(request, route.need)) {
-        responder.Send(403, kJson, api::WriteError(*refusal));
+        responder.Send(403, kJson, RefusalBody(403, request.path, *refusal));
         return;
       }
       (this->*route.handler)(request, responder);
       return;
     }
   }
-  responder.Send(known ? 405 : 404, "text/plain",
-                 known ? "405 method not allowed" : "404 page not found");
+  const int status = known ? 405 : 404;
+  const std::string_view text = known ? "405 method not allowed" : "404 page not found";
+  if (IsCompatPath(request.path)) {
+    responder.Send(status, kJson, RefusalBody(status, request.path, text));
+  } else {
+    responder.Send(status, "text/plain", text);
+  }
+}
+
+void SetRetryAfter(net::Responder& responder, const Error& error) {
+  if (HttpStatus(error.kind) == 503) responder.SetHeader("Retry-After", "1");
 }
 
 void SendError(net::Responder& responder, const Error& error) {
@@ -70,9 +94,8 @@ void SendError(net::Responder& responder, const Error& error) {
     return;
   }
   // Nobody reads the answer of a request that its client left.
-  const int status = HttpStatus(error.kind);
-  if (status == 503) responder.SetHeader("Retry-After", "1");
-  responder.Send(status, kJson, api::WriteError(error.message));
+  SetRetryAfter(responder, error);
+  responder.Send(HttpStatus(error.kind), kJson, api::WriteError(error.message));
 }
 
 void SendJson(net::Responder& responder, std::string_view body) {

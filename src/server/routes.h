@@ -24,7 +24,7 @@ class Routes {
   using Method = void (Routes::*)(const net::Request&, net::Responder&);
   struct Route {
     const char* methods;  // "GET HEAD"
-    const char* path;
+    const char* path;     // "/v1/models/*": that and one character or more
     Method handler;
     Need need = Need::kManage;  // of one that nobody has thought about
   };
@@ -39,6 +39,16 @@ class Routes {
   // routes_generate.cc
   void Generate(const net::Request& request, net::Responder& responder);
   void Chat(const net::Request& request, net::Responder& responder);
+  // routes_openai.cc
+  void OpenAiModels(const net::Request& request, net::Responder& responder);
+  void OpenAiModel(const net::Request& request, net::Responder& responder);
+  void OpenAiChat(const net::Request& request, net::Responder& responder);
+  void OpenAiCompletion(const net::Request& request, net::Responder& responder);
+  // routes_responses.cc
+  void Responses(const net::Request& request, net::Responder& responder);
+  // routes_anthropic.cc
+  void AnthropicMessages(const net::Request& request, net::Responder& responder);
+  void AnthropicCount(const net::Request& request, net::Responder& responder);
   // routes_prototype.cc
   void PrototypeLoad(const net::Request& request, net::Responder& responder);
   void PrototypeGenerate(const net::Request& request, net::Responder& responder);
@@ -55,6 +65,8 @@ inline constexpr std::string_view kNdjson = "application/x-ndjson";
 
 // {"error":...} with the error's status; one line more if the answer has begun.
 void SendError(net::Responder& responder, const Error& error);
+// Of an error that may pass: when to ask again.
+void SetRetryAfter(net::Responder& responder, const Error& error);
 void SendJson(net::Responder& responder, std::string_view body);
 // One line of a stream, which begins with the first.
 bool SendLine(net::Responder& responder, std::string line);

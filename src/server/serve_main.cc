@@ -17,6 +17,7 @@
 #include "base/one_line.h"
 #include "net/client.h"
 #include "net/server.h"
+#include "server/compat.h"
 #include "server/routes.h"
 #include "server/runtime_folder.h"
 #include "server/settings.h"
@@ -171,7 +172,9 @@ int ServeMain(int argc, char** argv) {
   if (!runtime) return FailStart(runtime.error().message);
   Models models(OptionsOf(settings), runtime->get());
   Routes routes(&models, AccessRules(settings.origins, Hostname()), settings.guard);
-  auto server = net::Server::Create({}, [&](const net::Request& request, net::Responder& answer) {
+  net::ServerOptions http;
+  http.refusal_body = RefusalBody;
+  auto server = net::Server::Create(http, [&](const net::Request& request, net::Responder& answer) {
     routes.Handle(request, answer);
   });
   if (!server) return FailStart(server.error().message);

@@ -124,4 +124,11 @@ Result<TurnPrompt> MakePrompt(const ServedModel& model, const api::Turn& turn,
   return prompt;
 }
 
+Result<TurnPrompt> WholePrompt(const ServedModel& model, const api::Turn& turn,
+                               const Models::Grant& grant, CallSlot& slot) {
+  api::Turn whole = turn;
+  whole.truncate = false;
+  return PromptMaker(model, whole, grant, slot, grant.props().context_tokens).Make();
+}
+
 }  // namespace axollama::server

@@ -31,4 +31,8 @@ Result<TurnPrompt> MakePrompt(const ServedModel& model, const api::Turn& turn,
                               const api::Options& options, const Models::Grant& grant,
                               CallSlot& slot);
 
+// The whole prompt, whether or not it fits.
+Result<TurnPrompt> WholePrompt(const ServedModel& model, const api::Turn& turn,
+                               const Models::Grant& grant, CallSlot& slot);
+
 }  // namespace axollama::server

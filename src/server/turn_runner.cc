@@ -89,6 +89,7 @@ Answering::Taken TurnAnswer::Take(const api::CompletionEvent& event) {
     return Taken::kKept;
   }
   api::Piece piece;
+  piece.prompt_tokens = static_cast<int64_t>(finish_.prompt_tokens.size());
   piece.content = event.content;
   return sink_(piece) ? Taken::kSent : Taken::kGone;
 }
@@ -170,6 +171,20 @@ Result<TurnPrompt> RenderTurn(Models& models, const ServedModel& model, const ap
                                 }));
   SetTruncationHeaders(prompt, responder);
   return prompt;
+}
+
+Result<int64_t> CountTurn(Models& models, const ServedModel& model, const api::Turn& turn,
+                          net::Responder& responder) {
+  AX_RETURN_IF_ERROR(CheckTurn(model, turn));
+  int64_t tokens = 0;
+  AX_RETURN_IF_ERROR(WithLoaded(models, model.ref, turn.keep_alive_ns, responder,
+                                [&](const Models::Grant& grant, CallSlot& slot) -> Status {
+                                  AX_ASSIGN_OR_RETURN(const TurnPrompt prompt,
+                                                      WholePrompt(model, turn, grant, slot));
+                                  tokens = static_cast<int64_t>(prompt.tokens.size());
+                                  return {};
+                                }));
+  return tokens;
 }
 
 Status LoadModel(Models& models, const ServedModel& model, std::optional<int64_t> keep_alive_ns,

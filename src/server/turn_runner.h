@@ -43,6 +43,11 @@ Result<api::Finish> RunTurn(Models& models, const ServedModel& model, const api:
 Result<TurnPrompt> RenderTurn(Models& models, const ServedModel& model, const api::Turn& turn,
                               net::Responder& responder);
 
+// How many tokens the prompt of a turn has, also one that does not fit. Loads the model, but does
+// not wait for its turn.
+Result<int64_t> CountTurn(Models& models, const ServedModel& model, const api::Turn& turn,
+                          net::Responder& responder);
+
 // Only loads the model.
 Status LoadModel(Models& models, const ServedModel& model, std::optional<int64_t> keep_alive_ns,
                  net::Responder& responder);
