@@ -108,13 +108,18 @@ TEST(ConstraintTest, LimitsHoldAmongForcedTokens) {
   EXPECT_EQ(answered.seen.text, std::string(31, 'x'));
   EXPECT_EQ(answered.outcome.stop, StopType::kLimit);
   // A context that may be shifted.
-  answered = Answer(std::string(100, 'x'), FakeModel::Mixed, [](Request& request) {
-    request.shift = true;
-    request.keep_tokens = 1;
-  });
-  EXPECT_EQ(answered.seen.text, std::string(100, 'x'));
-  EXPECT_GT(answered.outcome.shifts, 0u);
-  for (const Call& call : answered.calls) EXPECT_LE(call.history + call.tokens.size(), 31u);
+  for (const std::string_view part : {"x", "?x", "?xxxxx", "??????x"}) {
+    std::string pattern;
+    while (pattern.size() < 100) pattern += part;
+    answered = Answer(pattern, FakeModel::Mixed, [](Request& request) {
+      request.shift = true;
+      request.keep_tokens = 1;
+    });
+    ASSERT_TRUE(answered.outcome.status) << answered.outcome.status.error().message;
+    EXPECT_EQ(answered.seen.text.size(), pattern.size());
+    EXPECT_GT(answered.outcome.shifts, 0u);
+    for (const Call& call : answered.calls) EXPECT_LE(call.history + call.tokens.size(), 31u);
+  }
   // A stop string.
   answered = Answer("abcdefgh", FakeModel::Mixed, [](Request& request) { request.stop = {"de"}; });
   EXPECT_EQ(answered.seen.text, "abc");

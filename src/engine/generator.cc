@@ -194,15 +194,16 @@ Status Generator::Shift(const Request& request, int32_t token, const npu::StopCh
 // forced tokens are sampled too: only a step of their own gives them.
 Result<bool> Generator::TakeForced(const Request& request, PieceSink& sink, Outcome* outcome) {
   if (request.grammar == nullptr || request.logprobs > 0) return true;
-  for (;;) {
+  while (!IsFull(request)) {
     AX_RETURN_IF_ERROR(constraint_.Forced(&forced_));
-    if (forced_.empty()) return true;
+    if (forced_.empty()) break;
     for (const int32_t token : forced_) {
+      if (IsFull(request)) break;  // the rest is forced again when there is room
       AX_ASSIGN_OR_RETURN(const bool more, Take(request, token, sink, outcome));
       if (!more) return false;
-      if (IsFull(request)) return true;
     }
   }
+  return true;
 }
 
 Result<bool> Generator::TakeSampled(const Request& request, PieceSink& sink, Outcome* outcome) {

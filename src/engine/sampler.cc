@@ -100,9 +100,13 @@ void Sampler::ApplyPenalties() {
 }
 
 void Sampler::ApplyMask(std::span<const uint32_t> allowed) {
-  for (size_t id = 0; id < logits_.size(); ++id) {
-    const uint32_t word = allowed[id / 32];
-    if (word == 0 || !(word >> id % 32 & 1)) logits_[id] = kNever;
+  for (size_t first = 0; first < logits_.size(); first += 32) {
+    const uint32_t word = allowed[first / 32];
+    if (word == ~0u) continue;
+    const size_t count = std::min<size_t>(32, logits_.size() - first);
+    for (size_t i = 0; i < count; ++i) {
+      if (!(word >> i & 1)) logits_[first + i] = kNever;
+    }
   }
 }
 
