@@ -125,6 +125,35 @@ TEST_F(GrammarTest, ForcedTokensAreTheTokenizersOwn) {
   EXPECT_FALSE(Allows(*grammar, '}'));
 }
 
+// SentencePiece's manner puts a space before a text; these tokens stand in the middle of one. The
+// longest match first would be ab, c.
+TEST(GrammarsTest, ForcedTokensOfSentencePieceHaveNoSpaceBefore) {
+  std::string folder = (std::filesystem::temp_directory_path() / "grammarXXXXXX").string();
+  const std::filesystem::path path = std::filesystem::path(mkdtemp(folder.data())) / "t.json";
+  std::ofstream(path) << R"({"version":"1.0","truncation":null,"padding":null,"added_tokens":[],
+ "normalizer":{"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},
+  {"type":"Replace","pattern":{"String":" "},"content":"▁"}]},
+ "pre_tokenizer":null,"post_processor":null,
+ "decoder":{"type":"Sequence","decoders":[
+  {"type":"Replace","pattern":{"String":"▁"},"content":" "},{"type":"ByteFallback"},
+  {"type":"Fuse"},{"type":"Strip","content":" ","start":1,"stop":0}]},
+ "model":{"type":"BPE","dropout":null,"unk_token":"<unk>","continuing_subword_prefix":null,
+  "end_of_word_suffix":null,"fuse_unk":true,"byte_fallback":true,"ignore_merges":false,
+  "vocab":{"<unk>":0,"<0x02>":1,"▁":2,"a":3,"b":4,"c":5,"ab":6,"bc":7,"▁a":8},
+  "merges":["b c","a b","▁ a"]}})";
+  const auto tokenizer = Tokenizer::Load(path);
+  std::filesystem::remove_all(folder);
+  ASSERT_TRUE(tokenizer) << tokenizer.error().message;
+  EXPECT_THAT(*(*tokenizer)->Encode("abc", {}), ElementsAre(8, 7));
+  const auto grammars = (*tokenizer)->MakeGrammars(9, {});
+  ASSERT_TRUE(grammars) << grammars.error().message;
+  const auto grammar = (*grammars)->Compile(GrammarKind::kRegex, "abc[ab]");
+  ASSERT_TRUE(grammar) << grammar.error().message;
+  std::vector<int32_t> forced;
+  ASSERT_TRUE((*grammar)->Forced(&forced));
+  EXPECT_THAT(forced, ElementsAre(3, 7));
+}
+
 TEST_F(GrammarTest, ATokenThatIsNotAllowedIsAnError) {
   const auto grammar = Compile(GrammarKind::kRegex, "[ab]");
   EXPECT_FALSE(grammar->Accept('c'));
@@ -138,6 +167,12 @@ TEST_F(GrammarTest, SpecialTokensAreNoText) {
   const auto named = Compile(GrammarKind::kLark, "start: <CALL> \"x\"");
   EXPECT_TRUE(Allows(*named, kCall));
   EXPECT_FALSE(Allows(*named, '['));
+  const auto numbered = Compile(GrammarKind::kLark, "start: \"a\" <[260]> \"x\" /[yz]/");
+  std::vector<int32_t> forced;
+  ASSERT_TRUE(numbered->Forced(&forced));
+  EXPECT_THAT(forced, ElementsAre('a', kCall, 'x'));
+  for (const int32_t token : forced) EXPECT_TRUE(numbered->Accept(token));
+  EXPECT_TRUE(Allows(*numbered, 'z'));
 }
 
 constexpr std::string_view kJsonGbnf = R"(root   ::= object
