@@ -39,11 +39,46 @@ Result<CompletionTimings> ReadTimings(const json::Object& event) {
   return t;
 }
 
+// {"bytes","logprob"}: the token by its bytes, which may be a part of a character.
+Status ReadLogprob(const json::Value& value, std::string* token, double* logprob) {
+  if (!value.is_object()) return ProtocolError("a logprob that is no object");
+  const json::Object& object = value.get_object();
+  const json::Value* bytes = json::Find(object, "bytes");
+  if (bytes == nullptr || !bytes->is_array()) return ProtocolError("a logprob without \"bytes\"");
+  for (const json::Value& byte : bytes->get_array()) {
+    if (!byte.is_int64() || byte.get_int64() < 0 || byte.get_int64() > 255) {
+      return ProtocolError("\"bytes\" holds something else than bytes");
+    }
+    token->push_back(static_cast<char>(byte.get_int64()));
+  }
+  AX_ASSIGN_OR_RETURN(*logprob, json::GetDouble(object, "logprob", 0));
+  return {};
+}
+
+Result<std::vector<TokenLogprob>> ReadLogprobs(const json::Object& event) {
+  std::vector<TokenLogprob> all;
+  const json::Value* value = json::Find(event, "completion_probabilities");
+  if (value == nullptr) return all;
+  if (!value->is_array()) return ProtocolError("\"completion_probabilities\" is no array");
+  for (const json::Value& item : value->get_array()) {
+    TokenLogprob& one = all.emplace_back();
+    AX_RETURN_IF_ERROR(ReadLogprob(item, &one.token, &one.logprob));
+    const json::Value* top = json::Find(item.get_object(), "top_logprobs");
+    if (top == nullptr || !top->is_array()) continue;
+    for (const json::Value& other : top->get_array()) {
+      auto& [token, logprob] = one.top.emplace_back();
+      AX_RETURN_IF_ERROR(ReadLogprob(other, &token, &logprob));
+    }
+  }
+  return all;
+}
+
 Result<CompletionEvent> ReadEvent(const json::Object& object) {
   CompletionEvent e;
   if (json::Find(object, "content") == nullptr) return ProtocolError("no \"content\"");
   AX_ASSIGN_OR_RETURN(e.content, json::GetString(object, "content", ""));
   AX_ASSIGN_OR_RETURN(e.tokens, ReadTokens(object));
+  AX_ASSIGN_OR_RETURN(e.logprobs, ReadLogprobs(object));
   AX_ASSIGN_OR_RETURN(e.stop, json::GetBool(object, "stop", false));
   AX_ASSIGN_OR_RETURN(e.stop_type, json::GetString(object, "stop_type", ""));
   AX_ASSIGN_OR_RETURN(e.stopping_word, json::GetString(object, "stopping_word", ""));
@@ -100,6 +135,15 @@ std::string WriteCompletionRequest(const CompletionRequest& request) {
     const std::vector<std::string>& shown = request.preserved_tokens;
     object.emplace("preserved_tokens", json::Array(shown.begin(), shown.end()));
   }
+  if (auto schema = json::Parse(request.json_schema)) {
+    object.emplace("json_schema", std::move(*schema));
+  }
+  if (!request.grammar.empty()) object.emplace("grammar", request.grammar);
+  if (!request.grammar_after.empty()) object.emplace("grammar_after", request.grammar_after);
+  json::Array biases;
+  for (const auto& [id, bias] : request.logit_bias) biases.push_back(json::Array{id, bias});
+  if (!biases.empty()) object.emplace("logit_bias", std::move(biases));
+  if (request.n_probs > 0) object.emplace("n_probs", request.n_probs);
   object.emplace("add_special", request.add_special);
   object.emplace("parse_special", request.parse_special);
   return json::Write(object);

@@ -7,10 +7,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
 #include "api/options.h"
+#include "api/turn.h"
 #include "base/result.h"
 
 namespace axollama::api {
@@ -22,6 +24,12 @@ struct CompletionRequest {
   bool shift = false;          // when that is full, forget the older half of it and go on
   int64_t keep_tokens = 0;     // of the prompt, that a shift leaves; -1: all
   std::vector<std::string> preserved_tokens;  // special tokens whose text is wanted
+  // What the answer must be, at most one of the two; behind `grammar_after` if that is not empty.
+  std::string json_schema;  // an object
+  std::string grammar;      // Lark or GBNF
+  std::string grammar_after;
+  std::vector<std::pair<int32_t, double>> logit_bias;
+  int64_t n_probs = 0;  // 0: no logprobs
   bool stream = true;
   bool add_special = true;    // text only: BOS where the tokenizer adds one
   bool parse_special = true;  // text only: "<|im_start|>" is one token
@@ -39,8 +47,9 @@ struct CompletionTimings {
 struct CompletionEvent {
   std::string content;
   std::vector<int32_t> tokens;
-  bool stop = false;      // the last event; the fields below are set only there
-  std::string stop_type;  // "eos", "word" or "limit"
+  std::vector<TokenLogprob> logprobs;  // one for each token, where they were asked for
+  bool stop = false;                   // the last event; the fields below are set only there
+  std::string stop_type;               // "eos", "word" or "limit"
   std::string stopping_word;
   int64_t tokens_predicted = 0;
   int64_t tokens_evaluated = 0;

@@ -119,16 +119,38 @@ std::string WriteDetokenizeRequest(const std::vector<int32_t>& tokens) {
 
 Result<std::string> ParseContent(std::string_view body) { return ParseText(body, "content"); }
 
-std::string WriteApplyTemplateRequest(const std::vector<Message>& messages) {
+json::Array TemplateMessages(const std::vector<Message>& messages) {
   json::Array list;
   for (const Message& m : messages) {
     json::Object object{{"role", m.role}, {"content", m.content}};
     // The key that Jinja templates of reasoning models read.
     if (!m.thinking.empty()) object.emplace("reasoning_content", m.thinking);
     if (!m.tool_name.empty()) object.emplace("name", m.tool_name);
+    if (!m.tool_call_id.empty()) object.emplace("tool_call_id", m.tool_call_id);
+    json::Array calls;
+    for (const ToolCall& call : m.tool_calls) {
+      auto arguments = json::ParseObject(call.arguments_json, "arguments");
+      json::Object function{{"name", call.name}};
+      function.emplace("arguments", arguments ? std::move(*arguments) : json::Object());
+      json::Object entry{{"type", "function"}, {"function", std::move(function)}};
+      if (!call.id.empty()) entry.emplace("id", call.id);
+      calls.push_back(std::move(entry));
+    }
+    if (!calls.empty()) object.emplace("tool_calls", std::move(calls));
     list.push_back(std::move(object));
   }
-  return json::Write(json::Object{{"messages", std::move(list)}});
+  return list;
+}
+
+std::string WriteApplyTemplateRequest(const TemplateRequest& request) {
+  json::Object object;
+  object.emplace("messages", request.messages);
+  if (auto tools = json::Parse(request.tools_json)) object.emplace("tools", std::move(*tools));
+  json::Object more;
+  if (request.enable_thinking) more.emplace("enable_thinking", *request.enable_thinking);
+  if (!request.reasoning_effort.empty()) more.emplace("reasoning_effort", request.reasoning_effort);
+  if (!more.empty()) object.emplace("chat_template_kwargs", std::move(more));
+  return json::Write(object);
 }
 
 Result<std::string> ParsePrompt(std::string_view body) { return ParseText(body, "prompt"); }

@@ -5,11 +5,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "api/turn.h"
+#include "base/json.h"
 #include "base/result.h"
 
 namespace axollama::api {
@@ -37,7 +39,16 @@ Result<std::vector<int32_t>> ParseTokens(std::string_view body);
 std::string WriteDetokenizeRequest(const std::vector<int32_t>& tokens);
 Result<std::string> ParseContent(std::string_view body);
 
-std::string WriteApplyTemplateRequest(const std::vector<Message>& messages);
+// As transformers' apply_chat_template takes them.
+json::Array TemplateMessages(const std::vector<Message>& messages);
+
+struct TemplateRequest {
+  json::Array messages;
+  std::string tools_json;               // an array, or empty
+  std::optional<bool> enable_thinking;  // absent: the template's own default
+  std::string reasoning_effort;         // empty: the same
+};
+std::string WriteApplyTemplateRequest(const TemplateRequest& request);
 Result<std::string> ParsePrompt(std::string_view body);
 
 // A runner's answer with a status other than 200, as an error: the prompt that is too long comes in

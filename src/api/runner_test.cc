@@ -31,6 +31,40 @@ TEST(Completion, RequestsCarryTheSampling) {
   EXPECT_THAT(WriteCompletionRequest(r), HasSubstr(R"("prompt":[1,2])"));
 }
 
+TEST(Completion, RequestsCarryTheForm) {
+  CompletionRequest r;
+  r.prompt = "hi";
+  r.json_schema = R"({"type":"object"})";
+  r.grammar_after = "</think>";
+  r.logit_bias = {{5, -100}};
+  r.n_probs = 3;
+  EXPECT_THAT(WriteCompletionRequest(r),
+              HasSubstr(R"("json_schema":{"type":"object"},"grammar_after":"</think>",)"
+                        R"("logit_bias":[[5,-100]],"n_probs":3,)"));
+  r.json_schema = "";
+  r.grammar = "%llguidance {}";
+  EXPECT_THAT(WriteCompletionRequest(r), HasSubstr(R"("grammar":"%llguidance {}",)"));
+}
+
+TEST(Completion, LogprobsAreRead) {
+  const auto event = ParseCompletionLine(
+      R"(data: {"content":"a","tokens":[5],"completion_probabilities":[{"id":5,"token":"a",)"
+      R"("bytes":[195],"logprob":-0.5,"top_logprobs":[{"id":6,"token":"b","bytes":[98],)"
+      R"("logprob":-1}]}]})");
+  ASSERT_TRUE(event) << event.error().message;
+  const std::vector<TokenLogprob>& all = (*event)->logprobs;
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_EQ(all[0].token, "\xc3");
+  EXPECT_EQ(all[0].logprob, -0.5);
+  ASSERT_EQ(all[0].top.size(), 1u);
+  EXPECT_EQ(all[0].top[0].first, "b");
+  for (const char* bad : {"1", "[1]", "[{}]", R"([{"bytes":[256]}])", R"([{"bytes":[-1]}])"}) {
+    const auto r = ParseCompletionLine(
+        std::string(R"(data: {"content":"","completion_probabilities":)") + bad + "}");
+    EXPECT_EQ(r.error().kind, ErrorKind::kInternal) << bad;
+  }
+}
+
 TEST(Completion, ExtremeOptionsAreBroughtIntoRange) {
   CompletionRequest r;
   r.prompt = "";
@@ -118,9 +152,31 @@ TEST(Runner, TextsAndTokensGoBothWays) {
   EXPECT_EQ(WriteDetokenizeRequest({1, 2}), R"({"tokens":[1,2]})");
   EXPECT_EQ(*ParseContent(R"({"content":"x"})"), "x");
   EXPECT_EQ(ParseContent(R"({"content":1})").error().kind, ErrorKind::kInternal);
-  EXPECT_EQ(WriteApplyTemplateRequest({{"user", "hi", "", ""}, {"assistant", "a", "t", ""}}),
+  Message user, assistant, tool;
+  user.role = "user";
+  user.content = "hi";
+  assistant.role = "assistant";
+  assistant.thinking = "t";
+  assistant.tool_calls = {{"call_1", 0, "f", R"({"b":1,"a":2})"}};
+  tool.role = "tool";
+  tool.content = "4";
+  tool.tool_name = "f";
+  tool.tool_call_id = "call_1";
+  TemplateRequest request;
+  request.messages = TemplateMessages({user, assistant, tool});
+  EXPECT_EQ(WriteApplyTemplateRequest(request),
             R"({"messages":[{"role":"user","content":"hi"},)"
-            R"({"role":"assistant","content":"a","reasoning_content":"t"}]})");
+            R"({"role":"assistant","content":"","reasoning_content":"t","tool_calls":)"
+            R"([{"type":"function","function":{"name":"f","arguments":{"b":1,"a":2}},)"
+            R"("id":"call_1"}]},)"
+            R"({"role":"tool","content":"4","name":"f","tool_call_id":"call_1"}]})");
+  request.messages = {};
+  request.tools_json = "[1]";
+  request.enable_thinking = false;
+  request.reasoning_effort = "low";
+  EXPECT_EQ(WriteApplyTemplateRequest(request),
+            R"({"messages":[],"tools":[1],"chat_template_kwargs":)"
+            R"({"enable_thinking":false,"reasoning_effort":"low"}})");
   EXPECT_EQ(*ParsePrompt(R"({"prompt":"x"})"), "x");
   EXPECT_FALSE(ParsePrompt("[]"));
 }

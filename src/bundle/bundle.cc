@@ -213,6 +213,7 @@ Result<Bundle> Open(const fs::path& folder) {
                       ReadTokenizerFacts(bundle.folder, settings.tokenizer_name));
   bundle.tokenizer = tokenizer.file;
   bundle.chat_template = tokenizer.chat_template;
+  bundle.insert = FindInsertMarks(tokenizer.added_tokens);
   bundle.bos_token = tokenizer.bos_token;
   bundle.eos_token = tokenizer.eos_token;
   for (const int32_t id : tokenizer.end_ids) {

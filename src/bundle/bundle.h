@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "bundle/insert_marks.h"
 
 namespace axollama::bundle {
 
@@ -52,6 +53,7 @@ struct Bundle {
   std::shared_ptr<const EmbeddingTable> embedding;
   std::filesystem::path tokenizer;         // tokenizer.json, or AXERA's text form
   std::string chat_template;               // Jinja source; empty: the bundle has none
+  InsertMarks insert;                      // unknown: it cannot fill in the middle of a text
   std::string bos_token, eos_token;        // text; empty: none
   std::vector<int32_t> eos_ids;            // every token that ends an answer
   std::vector<std::string> stop_strings;   // from the bundle's own settings; usually empty

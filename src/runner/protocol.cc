@@ -288,6 +288,10 @@ Result<std::string> ReadApplyTemplate(std::string_view body, std::string_view bo
                        {"add_generation_prompt", true},
                        {"bos_token", bos_token},
                        {"eos_token", eos_token}};
+  if (const json::Value* tools = json::Find(object, "tools")) {
+    if (!tools->is_array()) return Fail(Field("tools", "an array"));
+    context["tools"] = *tools;
+  }
   if (const json::Value* more = json::Find(object, "chat_template_kwargs")) {
     if (!more->is_object()) return Fail(Field("chat_template_kwargs", "an object"));
     for (const auto& [key, value] : more->get_object()) context[key] = value;

@@ -155,6 +155,13 @@ TEST(ProtocolTest, OtherRequests) {
   }
 }
 
+TEST(ProtocolTest, TheTemplateSeesTheTools) {
+  EXPECT_EQ(*ReadApplyTemplate(R"({"messages":[],"tools":[{"type":"function"}]})", "", ""),
+            R"({"messages":[],"add_generation_prompt":true,"bos_token":"","eos_token":"",)"
+            R"("tools":[{"type":"function"}]})");
+  EXPECT_FALSE(ReadApplyTemplate(R"({"messages":[],"tools":"x"})", "", ""));
+}
+
 TEST(ProtocolTest, Answers) {
   EXPECT_EQ(WritePiece("a\"b", {1, 2}),
             "data: {\"content\":\"a\\\"b\",\"stop\":false,\"tokens\":[1,2]}\n\n");

@@ -6,45 +6,51 @@
 
 #include "api/errors.h"
 #include "base/log.h"
+#include "dialect/messages.h"
 #include "server/completion.h"
+#include "server/conversation.h"
 #include "server/truncation.h"
+#include "server/turn_style.h"
 
 namespace axollama::server {
 namespace {
 
-api::Message MakeMessage(std::string_view role, std::string content) {
-  api::Message message;
-  message.role = role;
-  message.content = std::move(content);
-  return message;
-}
-
-// Everything that the template gets, in order.
-std::vector<api::Message> Conversation(const ServedModel& model, const api::Turn& turn) {
-  std::vector<api::Message> all;
-  const bool own_system =
-      turn.plain ? !turn.plain->system.empty() : turn.messages.front().role == "system";
-  const std::string& system = turn.plain && own_system ? turn.plain->system : model.system;
-  if ((turn.plain || !own_system) && !system.empty()) all.push_back(MakeMessage("system", system));
-  if (!turn.plain || turn.plain->context.empty()) {
-    all.insert(all.end(), model.messages.begin(), model.messages.end());
+std::string_view EffortOf(api::Think think) {
+  switch (think) {
+    case api::Think::kLow:
+      return "low";
+    case api::Think::kMedium:
+      return "medium";
+    case api::Think::kHigh:
+      return "high";
+    case api::Think::kMax:
+      return "max";
+    case api::Think::kUnset:
+    case api::Think::kOff:
+    case api::Think::kOn:
+      break;
   }
-  if (turn.plain) {
-    all.push_back(MakeMessage("user", turn.plain->prompt));
-  } else {
-    all.insert(all.end(), turn.messages.begin(), turn.messages.end());
-  }
-  return all;
+  return "";
 }
 
 class PromptMaker {
  public:
   PromptMaker(const ServedModel& model, const api::Turn& turn, const Models::Grant& grant,
               CallSlot& slot, int64_t context_tokens)
-      : model_(model), turn_(turn), grant_(grant), slot_(slot), context_tokens_(context_tokens) {}
+      : model_(model),
+        turn_(turn),
+        style_(StyleOf(model, turn)),
+        grant_(grant),
+        slot_(slot),
+        context_tokens_(context_tokens) {}
 
   Result<TurnPrompt> Make() {
-    if (turn_.plain && turn_.plain->raw) return Tokens(turn_.plain->prompt);
+    if (style_.inserts && !turn_.plain->raw) {
+      const bundle::InsertMarks& marks = model_.bundle->insert;
+      return Tokens(marks.before + turn_.plain->prompt + marks.after + turn_.plain->suffix +
+                    marks.middle);
+    }
+    if (style_.written_out) return Tokens(turn_.plain->prompt);
     const std::vector<api::Message> all = Conversation(model_, turn_);
     if (!turn_.truncate) return Render(all);
     TurnPrompt last;
@@ -69,9 +75,27 @@ class PromptMaker {
 
  private:
   Result<TurnPrompt> Render(const std::vector<api::Message>& messages) {
+    api::TemplateRequest request;
+    request.messages = dialect::ForTemplate(style_.dialect, api::TemplateMessages(messages));
+    if (style_.calls) request.tools_json = turn_.tools_json;
+    if (style_.can.thinking) {
+      request.enable_thinking = turn_.think != api::Think::kOff;
+      request.reasoning_effort = EffortOf(turn_.think);
+    }
     AX_ASSIGN_OR_RETURN(std::string text,
-                        ApplyTemplate(grant_, slot_, api::WriteApplyTemplateRequest(messages)));
-    return Tokens(std::move(text));
+                        ApplyTemplate(grant_, slot_, api::WriteApplyTemplateRequest(request)));
+    if (style_.can.thinking && turn_.think == api::Think::kOff) {
+      text += dialect::WithoutThinking(style_.dialect, text);
+    }
+    bool in_thinking = style_.thinks && dialect::EndsInThinking(style_.dialect, text);
+    if (style_.thinks && !in_thinking && Constrained(turn_, style_)) {
+      // The answer's form begins behind the thinking: the model may not leave that out.
+      text.append(style_.dialect.think_open).append("\n");
+      in_thinking = true;
+    }
+    AX_ASSIGN_OR_RETURN(TurnPrompt prompt, Tokens(std::move(text)));
+    prompt.in_thinking = in_thinking;
+    return prompt;
   }
 
   Result<TurnPrompt> Tokens(std::string text) {
@@ -87,6 +111,7 @@ class PromptMaker {
 
   const ServedModel& model_;
   const api::Turn& turn_;
+  const TurnStyle style_;
   const Models::Grant& grant_;
   CallSlot& slot_;
   const int64_t context_tokens_;

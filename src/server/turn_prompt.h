@@ -17,6 +17,7 @@ namespace axollama::server {
 struct TurnPrompt {
   std::string text;             // as rendered, without the tokens of `context` before it
   std::vector<int32_t> tokens;  // what the model gets; may be more than fits, see below
+  bool in_thinking = false;     // it ends inside the model's thinking
   int64_t dropped_messages = 0;
   int64_t cut_tokens = 0;
 };

@@ -1,16 +1,18 @@
 #include "server/turn_runner.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+#include <optional>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "api/completion.h"
-#include "api/errors.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "dialect/required_tools.h"
 #include "server/completion.h"
+#include "server/turn_reply.h"
+#include "server/turn_style.h"
 
 namespace axollama::server {
 namespace {
@@ -18,7 +20,8 @@ namespace {
 // A model that never ends is ended, after as many contexts as Ollama allows.
 constexpr int64_t kContextsPerAnswer = 10;
 
-Error Bad(std::string message) { return {ErrorKind::kInvalid, std::move(message)}; }
+// What "json" asks for, as in Ollama's grammar.
+constexpr std::string_view kAnyObject = R"({"type":"object"})";
 
 void SetTruncationHeaders(const TurnPrompt& prompt, net::Responder& responder) {
   if (responder.begun()) return;
@@ -36,6 +39,7 @@ class TurnAnswer final : public Answering {
              net::Responder& responder, const PieceSink& sink)
       : model_(model),
         turn_(turn),
+        style_(StyleOf(model, turn)),
         options_(api::Merge(turn.options, model.parameters)),
         delivery_(delivery),
         responder_(responder),
@@ -45,18 +49,22 @@ class TurnAnswer final : public Answering {
   Taken Take(const api::CompletionEvent& event) override;
 
   // After the last event.
-  const api::Piece& whole() const { return whole_; }
+  api::Piece& whole() { return whole_; }
   api::Finish& finish() { return finish_; }
 
  private:
+  Status Constrain(const Models::Grant& grant, CallSlot& slot, api::CompletionRequest* completion);
   void End(const api::CompletionEvent& event);
 
   const ServedModel& model_;
   const api::Turn& turn_;
+  const TurnStyle style_;
   const api::Options options_;
   const Delivery delivery_;
   net::Responder& responder_;
   const PieceSink& sink_;
+  std::vector<dialect::Tool> tools_;
+  std::optional<TurnReply> reply_;
   api::Piece whole_;  // of kWhole
   api::Finish finish_;
 };
@@ -67,35 +75,78 @@ Result<api::CompletionRequest> TurnAnswer::Prepare(const Models::Grant& grant, C
   AX_ASSIGN_OR_RETURN(TurnPrompt prompt, MakePrompt(model_, turn_, options_, grant, slot));
   SetTruncationHeaders(prompt, responder_);
   finish_.prompt_tokens = prompt.tokens;
+  AX_ASSIGN_OR_RETURN(tools_, dialect::ReadTools(style_.calls ? turn_.tools_json : ""));
+  reply_.emplace(style_, prompt.in_thinking, tools_);
 
   api::CompletionRequest completion;
   completion.sampling = api::Resolve(options_);
+  if (style_.inserts) {
+    const std::vector<std::string>& ends = model_.bundle->insert.ends;
+    completion.sampling.stop.insert(completion.sampling.stop.end(), ends.begin(), ends.end());
+  }
   completion.context_tokens = ContextOf(options_, grant.props());
   completion.shift = turn_.shift;
   completion.keep_tokens = completion.sampling.num_keep;
   int64_t& limit = completion.sampling.num_predict;
   const int64_t most = kContextsPerAnswer * completion.context_tokens;
   limit = limit < 0 ? most : std::min(limit, most);
+  completion.logit_bias = turn_.logit_bias;
+  if (turn_.logprobs) completion.n_probs = std::max<int64_t>(turn_.top_logprobs, 1);
+  if (style_.thinks || style_.calls) {
+    for (const std::string_view mark : dialect::Marks(style_.dialect)) {
+      completion.preserved_tokens.emplace_back(mark);
+    }
+  }
+  AX_RETURN_IF_ERROR(Constrain(grant, slot, &completion));
   completion.prompt = std::move(prompt.tokens);
   return completion;
 }
 
+Status TurnAnswer::Constrain(const Models::Grant& grant, CallSlot& slot,
+                             api::CompletionRequest* completion) {
+  if (!Constrained(turn_, style_)) return {};
+  if (style_.thinks) completion->grammar_after = style_.dialect.think_close;
+  if (!style_.must_call) {
+    const bool schema = turn_.format.kind == api::Format::Kind::kSchema;
+    completion->json_schema = schema ? turn_.format.schema_json : kAnyObject;
+    return {};
+  }
+  // A mark that is one token is called by its id, since a special token is no text.
+  std::vector<dialect::MarkToken> marks;
+  for (const std::string_view mark : dialect::Marks(style_.dialect)) {
+    AX_ASSIGN_OR_RETURN(const std::vector<int32_t> ids, Tokenize(grant, slot, mark, false));
+    if (ids.size() == 1) marks.push_back({mark, ids[0]});
+  }
+  dialect::RequiredTools required;
+  if (turn_.tool_choice.kind == api::ToolChoice::Kind::kNamed)
+    required.only = turn_.tool_choice.name;
+  required.parallel = turn_.parallel_tool_calls;
+  AX_ASSIGN_OR_RETURN(completion->grammar,
+                      dialect::RequiredToolsGrammar(style_.dialect, tools_, required, marks));
+  return {};
+}
+
 Answering::Taken TurnAnswer::Take(const api::CompletionEvent& event) {
   finish_.tokens.insert(finish_.tokens.end(), event.tokens.begin(), event.tokens.end());
+  std::vector<api::TokenLogprob> logprobs;
+  if (turn_.logprobs) logprobs = event.logprobs;
+  if (turn_.top_logprobs == 0) {
+    for (api::TokenLogprob& one : logprobs) one.top.clear();
+  }
+  api::Piece piece = reply_->Take(event.content, std::move(logprobs), event.stop);
   if (event.stop) End(event);
-  if (event.content.empty()) return Taken::kKept;
+  if (IsEmpty(piece)) return Taken::kKept;
+  piece.prompt_tokens = static_cast<int64_t>(finish_.prompt_tokens.size());
   if (delivery_ == Delivery::kWhole) {
-    whole_.content += event.content;
+    Append(std::move(piece), &whole_);
     return Taken::kKept;
   }
-  api::Piece piece;
-  piece.prompt_tokens = static_cast<int64_t>(finish_.prompt_tokens.size());
-  piece.content = event.content;
   return sink_(piece) ? Taken::kSent : Taken::kGone;
 }
 
 void TurnAnswer::End(const api::CompletionEvent& event) {
   finish_.done_reason = api::DoneReason(event.stop_type);
+  finish_.calls = reply_->calls();
   // A stop string of the model's own ends an answer as its end token does.
   const std::vector<std::string> own = turn_.options.stop.value_or(std::vector<std::string>());
   if (std::find(own.begin(), own.end(), event.stopping_word) != own.end()) {
@@ -109,35 +160,6 @@ void TurnAnswer::End(const api::CompletionEvent& event) {
 }
 
 }  // namespace
-
-Status CheckTurn(const ServedModel& model, const api::Turn& turn) {
-  const std::string full = api::FullModelName(turn.model);
-  const bool images = turn.plain ? turn.plain->has_images
-                                 : std::any_of(turn.messages.begin(), turn.messages.end(),
-                                               [](const auto& m) { return m.has_images; });
-  const bool calls = std::any_of(turn.messages.begin(), turn.messages.end(),
-                                 [](const auto& m) { return !m.tool_calls.empty(); });
-  const bool think = turn.think != api::Think::kUnset && turn.think != api::Think::kOff;
-  (void)model;
-  if (think && !turn.think_if_able) {
-    return Fail(Bad(fmt::format("\"{}\" does not support thinking", turn.model)));
-  }
-  if (!turn.tools_json.empty() || calls) {
-    return Fail(Bad(fmt::format("{} does not support tools", full)));
-  }
-  if (turn.plain && !turn.plain->suffix.empty()) {
-    return Fail(Bad(fmt::format("{} does not support insert", full)));
-  }
-  if (images) return Fail(Bad(fmt::format("{} does not support vision", full)));
-  if (turn.format.kind != api::Format::Kind::kNone) {
-    return Fail(Bad("\"format\" is not supported yet: leave it out"));
-  }
-  if (turn.logprobs) return Fail(Bad("\"logprobs\" is not supported yet: leave it out"));
-  if (turn.plain && turn.plain->go_template) {
-    return Fail(Bad("\"template\" is not supported yet: leave it out"));
-  }
-  return {};
-}
 
 Result<api::Finish> RunTurn(Models& models, const ServedModel& model, const api::Turn& turn,
                             Delivery delivery, net::Responder& responder, const PieceSink& sink) {

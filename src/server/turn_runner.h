@@ -1,8 +1,8 @@
 // Runs a turn: whatever API asked, the model's answer comes as pieces and a finish.
 //
 // A route reads its body into an api::Turn, finds the model (FindServed), says what is wrong with
-// the request, and calls RunTurn. Errors come before the first piece, as a status, or after it, as
-// the API's way to say that a stream broke off.
+// the request, and calls RunTurn, which begins with CheckTurn. Errors come before the first piece,
+// as a status, or after it, as the API's way to say that a stream broke off.
 //
 // Owner and threads: plain functions on the handler's thread; the sink is called there too.
 #pragma once
@@ -16,6 +16,7 @@
 #include "server/models.h"
 #include "server/served_model.h"
 #include "server/turn_prompt.h"
+#include "server/turn_style.h"
 
 namespace axollama::server {
 
@@ -24,12 +25,8 @@ enum class Delivery {
   kWhole,   // one piece at the end, of an answer that is complete
 };
 
-// Gets the next piece, which is never empty; false when the client has gone.
+// Gets the next piece, which is never empty but in kWhole; false when the client has gone.
 using PieceSink = std::function<bool(const api::Piece& piece)>;
-
-// What the model cannot do: tools, thinking, images ..., in Ollama's words. kInvalid. RunTurn and
-// RenderTurn begin with it; a request that only loads the model is checked with it too.
-Status CheckTurn(const ServedModel& model, const api::Turn& turn);
 
 // Waits for the model's turn, loads it, runs the request (once more if its runner died before a
 // piece was sent). Until the first piece nothing is written to `responder`, but its headers are

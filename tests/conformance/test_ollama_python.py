@@ -1,5 +1,6 @@
 """The official Python client, as Home Assistant and LangChain use it, against a real server."""
 import asyncio
+import json
 import os
 import sys
 import unittest
@@ -63,8 +64,24 @@ class OllamaPython(unittest.TestCase):
         self.assertEqual(raised.exception.status_code, 404)
         self.assertEqual(raised.exception.error, "model 'no-such-model' not found")
         with self.assertRaises(ollama.ResponseError) as raised:
-            self.client.chat(MODEL, QUESTION, format="json")
+            self.client.chat(MODEL, QUESTION, think=True)
         self.assertEqual(raised.exception.status_code, 400)
+        self.assertEqual(raised.exception.error, f'"{MODEL}" does not support thinking')
+
+    def test_a_schema_is_followed(self):
+        schema = {"type": "object", "properties": {"word": {"enum": ["hello", "hi"]}},
+                  "required": ["word"], "additionalProperties": False}
+        answer = self.client.chat(MODEL, QUESTION, format=schema, options={"temperature": 0})
+        self.assertIn(json.loads(answer.message.content)["word"], ("hello", "hi"))
+        self.assertEqual(answer.done_reason, "stop")
+
+    def test_logprobs(self):
+        parts = list(self.client.generate(MODEL, "Hi", logprobs=True, top_logprobs=1, stream=True,
+                                          options=GREEDY))
+        logprobs = [one for part in parts for one in part.logprobs or []]
+        self.assertEqual("".join(one.token for one in logprobs),
+                         "".join(part.response for part in parts))
+        self.assertTrue(all(one.top_logprobs[0].token == one.token for one in logprobs))
 
     def test_many_at_once_all_answer(self):
         async def ask_all():

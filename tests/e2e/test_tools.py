@@ -1,0 +1,210 @@
+"""What an answer may be made of: tool calls, thinking, JSON, the tokens' logprobs."""
+import contextlib
+import json
+import os
+import tempfile
+import unittest
+
+from harness import MODEL, MODELS, Server, copy_model, link_folder
+
+# ChatML with Hermes's tools and a switch for thinking, so that the small test model can do both.
+TEMPLATE = """{% if tools %}<|im_start|>system
+{% for tool in tools %}{{ tool.function | tojson }}
+{% endfor %}Call them as <tool_call>{"name": ..., "arguments": ...}</tool_call>.<|im_end|>
+{% endif %}{% for m in messages %}<|im_start|>{{ m.role }}
+{{ m.content }}{% for c in m.tool_calls or [] %}<tool_call>
+{"name": "{{ c.function.name }}", "arguments": {{ c.function.arguments | tojson }}}
+</tool_call>{% endfor %}<|im_end|>
+{% endfor %}<|im_start|>assistant
+{% if enable_thinking is defined and not enable_thinking %}<think>
+
+</think>
+
+{% endif %}"""
+TOOL = {"type": "function", "function": {
+    "name": "add", "description": "Adds numbers.", "parameters": {
+        "type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}},
+        "required": ["a", "b"]}}}
+# The small model does what was done before it.
+ADDING = [message for a, b in ((3, 4), (5, 6), (7, 2), (8, 8)) for message in (
+    {"role": "user", "content": f"Call add with a={a} and b={b}."},
+    {"role": "assistant", "content": "", "tool_calls": [
+        {"function": {"name": "add", "arguments": {"b": b, "a": a}}}]},
+    {"role": "tool", "content": str(a + b), "tool_name": "add"})]
+ADDING.append({"role": "user", "content": "Call add with a=1 and b=2."})
+THINKING = [message for word in ("red", "blue", "green") for message in (
+    {"role": "user", "content": f"Say {word}."},
+    {"role": "assistant", "content": f"<think>\nI say {word}.\n</think>\n\n{word}"})]
+THINKING.append({"role": "user", "content": "Say black."})
+CALL = '<tool_call>\n{"name": "add", "arguments": {"b": 2, "a": 1}}\n</tool_call>'
+SCHEMA = {"type": "object", "properties": {"colour": {"enum": ["red", "green"]},
+                                           "count": {"type": "integer", "minimum": 0,
+                                                     "maximum": 9}},
+          "required": ["colour", "count"], "additionalProperties": False}
+GREEDY = {"temperature": 0, "num_predict": 64}
+
+
+@contextlib.contextmanager
+def able_model():
+    """A model root with `able:latest`, whose template knows tools and thinking."""
+    with tempfile.TemporaryDirectory(prefix="axmodels", dir=link_folder()) as root:
+        folder = os.path.join(root, "able")
+        copy_model(folder)
+        for name in os.listdir(folder):
+            if name.startswith("chat_template"):
+                os.remove(os.path.join(folder, name))
+        with open(os.path.join(folder, "chat_template.jinja"), "w") as file:
+            file.write(TEMPLATE)
+        yield root
+
+
+class Tools(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        root = cls.enterClassContext(able_model())
+        cls.server = cls.enterClassContext(Server(models=(root, MODELS)))
+
+    def ask(self, path, status=200, **body):
+        reply = self.server.post(path, {"model": "able", "stream": False,
+                                        "options": GREEDY, **body})
+        self.assertEqual(reply.status, status, reply.text)
+        return reply
+
+    def chat(self, content, **fields):
+        return self.ask("/api/chat", messages=[{"role": "user", "content": content}], **fields)
+
+    def rendered(self, messages, **fields):
+        return self.ask("/api/chat", messages=messages, _debug_render_only=True,
+                        **fields).json["_debug_info"]["rendered_template"]
+
+    # --- Tools ---
+
+    def test_the_template_gets_tools_and_calls(self):
+        messages = [{"role": "user", "content": "1 and 2?"},
+                    {"role": "assistant", "content": "", "tool_calls": [
+                        {"function": {"name": "add", "arguments": {"b": 2, "a": 1}}}]},
+                    {"role": "tool", "content": "3", "tool_name": "add"}]
+        prompt = self.rendered(messages, tools=[TOOL], think=False)
+        self.assertIn('"name": "add"', prompt)
+        self.assertIn(CALL + "<|im_end|>\n<|im_start|>tool\n3<|im_end|>", prompt)
+        self.assertNotIn("Call them as", self.rendered(messages, think=False))
+
+    def test_a_call_is_told_apart(self):
+        body = {"messages": ADDING, "tools": [TOOL]}
+        whole = self.ask("/api/chat", **body).json
+        call, = whole["message"]["tool_calls"]
+        self.assertRegex(call["id"], r"^call_[a-z0-9]{8}$")
+        self.assertEqual(call["function"], {"index": 0, "name": "add",
+                                            "arguments": {"b": 2, "a": 1}})
+        self.assertEqual(list(call["function"]["arguments"]), ["b", "a"])
+        self.assertEqual(whole["done_reason"], "stop")
+        self.assertNotIn("tool_call", whole["message"]["content"])
+        lines = self.server.post("/api/chat", {"model": "able", "options": GREEDY, **body}).lines
+        calls = [line for line in lines if line["message"].get("tool_calls")]
+        self.assertEqual(len(calls), 1)
+        self.assertEqual(calls[0]["message"]["tool_calls"][0]["function"], call["function"])
+        self.assertTrue(lines[-1]["done"])
+        self.assertEqual("".join(line["message"]["content"] for line in lines),
+                         whole["message"]["content"])
+        # Without tools it is text like any other.
+        plain = self.ask("/api/chat", messages=ADDING).json["message"]
+        self.assertNotIn("tool_calls", plain)
+
+    def test_a_model_without_tools_says_so(self):
+        reply = self.ask("/api/chat", 400, model=MODEL, tools=[TOOL],
+                         messages=[{"role": "user", "content": "Hi"}])
+        self.assertEqual(reply.error, f"registry.ollama.ai/library/{MODEL} does not support tools")
+
+    # --- Thinking ---
+
+    def test_thinking_is_told_apart(self):
+        body = {"messages": THINKING}
+        whole = self.ask("/api/chat", **body).json["message"]
+        self.assertEqual((whole["thinking"], whole["content"]), ("I say black.", "black"))
+        lines = self.server.post("/api/chat", {"model": "able", "options": GREEDY, **body}).lines
+        self.assertEqual("".join(line["message"].get("thinking", "") for line in lines),
+                         "I say black.")
+        self.assertEqual("".join(line["message"]["content"] for line in lines), "black")
+        kinds = ["thinking" in line["message"] for line in lines if not line["done"]]
+        self.assertEqual(kinds, sorted(kinds, reverse=True))  # first all thinking, then the answer
+
+    def test_thinking_is_switched(self):
+        begin = "<|im_start|>assistant\n<think>"
+        hi = [{"role": "user", "content": "Hi"}]
+        self.assertNotIn("thinking", self.chat("Hi", think=False).json["message"])
+        self.assertIn(begin, self.rendered(hi, think=False))
+        for think in (True, "low", "max", None):
+            self.assertNotIn(begin, self.rendered(hi, think=think))
+
+    def test_raw_is_not_taken_apart(self):
+        chat = self.ask("/api/chat", messages=THINKING).json
+        prompt = self.rendered(THINKING)
+        raw = self.ask("/api/generate", prompt=prompt, raw=True).json
+        self.assertNotIn("thinking", raw)
+        self.assertIn("</think>", raw["response"])
+        self.assertEqual(chat["prompt_eval_count"], raw["prompt_eval_count"])
+
+    # --- Format ---
+
+    def test_a_schema_is_followed(self):
+        for path, body in (("/api/generate", {"prompt": "A colour?"}),
+                           ("/api/chat", {"messages": [{"role": "user", "content": "A colour?"}]})):
+            for model in ("able", MODEL):
+                said = self.ask(path, model=model, format=SCHEMA, think=False, **body).json
+                text = said["response"] if "response" in said else said["message"]["content"]
+                answer = json.loads(text)
+                self.assertEqual(said["done_reason"], "stop")
+                self.assertEqual(sorted(answer), ["colour", "count"])
+                self.assertIn(answer["colour"], ("red", "green"))
+                self.assertIn(answer["count"], range(10))
+
+    def test_json_is_an_object(self):
+        options = {"temperature": 0.8, "seed": 3, "num_predict": 200}
+        said = self.chat("Give me a JSON object with one key.", format="json", think=False,
+                         options=options).json
+        if said["done_reason"] == "stop":
+            self.assertIsInstance(json.loads(said["message"]["content"]), dict)
+        self.assertTrue(said["message"]["content"].lstrip().startswith("{"))
+
+    def test_behind_free_thinking_the_form_begins(self):
+        prompt = self.rendered([{"role": "user", "content": "Hi"}], format=SCHEMA)
+        self.assertTrue(prompt.endswith("<|im_start|>assistant\n<think>\n"))
+        said = self.chat("Repeat this:\nOne is one.\n</think>\n\nHi.", format=SCHEMA,
+                         options={**GREEDY, "num_predict": 200}).json
+        self.assertTrue(said["message"]["thinking"])
+        if said["done_reason"] == "stop":
+            self.assertEqual(sorted(json.loads(said["message"]["content"])), ["colour", "count"])
+
+    def test_a_bad_format_is_refused(self):
+        for bad in ("xml", 3, [1]):
+            self.assertIn('expected "json" or a valid JSON Schema object',
+                          self.chat_refused(format=bad))
+        self.assertIn("type", self.chat_refused(format={"type": "nonsense"}))
+
+    def chat_refused(self, **fields):
+        reply = self.ask("/api/chat", 400, messages=[{"role": "user", "content": "Hi"}], **fields)
+        return reply.error
+
+    # --- Logprobs ---
+
+    def test_logprobs(self):
+        body = {"prompt": "The capital of France is", "raw": True, "logprobs": True,
+                "options": {"temperature": 0, "num_predict": 5}}
+        whole = self.ask("/api/generate", top_logprobs=2, **body).json
+        self.assertEqual(len(whole["logprobs"]), 5)
+        self.assertEqual("".join(one["token"] for one in whole["logprobs"]), whole["response"])
+        for one in whole["logprobs"]:
+            self.assertLessEqual(one["logprob"], 0)
+            self.assertEqual(bytes(one["bytes"]).decode(), one["token"])
+            self.assertEqual(len(one["top_logprobs"]), 2)
+            self.assertEqual(one["top_logprobs"][0]["token"], one["token"])
+        streamed = self.server.post("/api/generate", {"model": "able", **body}).lines
+        parts = [one for line in streamed for one in line.get("logprobs", [])]
+        self.assertEqual([one["logprob"] for one in parts],
+                         [one["logprob"] for one in whole["logprobs"]])
+        self.assertTrue(all("top_logprobs" not in one for one in parts))
+        self.assertNotIn("logprobs", self.ask("/api/generate", **{**body, "logprobs": False}).json)
+
+
+if __name__ == "__main__":
+    unittest.main()
