@@ -1,0 +1,39 @@
+"""A test model whose template knows tools and thinking, so that the small model can do both."""
+import contextlib
+import os
+import tempfile
+
+from harness import copy_model, link_folder
+
+# ChatML with Hermes's tools and a switch for thinking.
+TEMPLATE = """{% if tools %}<|im_start|>system
+{% for tool in tools %}{{ tool.function | tojson }}
+{% endfor %}Call them as <tool_call>{"name": ..., "arguments": ...}</tool_call>.<|im_end|>
+{% endif %}{% for m in messages %}<|im_start|>{{ m.role }}
+{{ m.content }}{% for c in m.tool_calls or [] %}<tool_call>
+{"name": "{{ c.function.name }}", "arguments": {{ c.function.arguments | tojson }}}
+</tool_call>{% endfor %}<|im_end|>
+{% endfor %}<|im_start|>assistant
+{% if enable_thinking is defined and not enable_thinking %}<think>
+
+</think>
+
+{% endif %}"""
+TOOL = {"type": "function", "function": {
+    "name": "add", "description": "Adds numbers.", "parameters": {
+        "type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}},
+        "required": ["a", "b"]}}}
+
+
+@contextlib.contextmanager
+def able_model():
+    """A model root with `able:latest`."""
+    with tempfile.TemporaryDirectory(prefix="axmodels", dir=link_folder()) as root:
+        folder = os.path.join(root, "able")
+        copy_model(folder)
+        for name in os.listdir(folder):
+            if name.startswith("chat_template"):
+                os.remove(os.path.join(folder, name))
+        with open(os.path.join(folder, "chat_template.jinja"), "w") as file:
+            file.write(TEMPLATE)
+        yield root
