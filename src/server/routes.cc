@@ -8,6 +8,7 @@
 #include "api/errors.h"
 #include "base/http_status.h"
 #include "base/log.h"
+#include "net/content_encoding.h"
 #include "server/compat.h"
 
 namespace axollama::server {
@@ -71,7 +72,17 @@ void Routes::Handle(const net::Request& request, net::Responder& responder) {
         responder.Send(403, kJson, RefusalBody(403, request.path, *refusal));
         return;
       }
-      (this->*route.handler)(request, responder);
+      if (request.headers.Get("Content-Encoding").empty()) {
+        (this->*route.handler)(request, responder);
+        return;
+      }
+      const auto plain = net::Decompressed(request, net::ServerOptions().max_body_bytes);
+      if (plain) {
+        (this->*route.handler)(*plain, responder);
+      } else {
+        const std::string body = RefusalBody(400, request.path, plain.error().message);
+        responder.Send(400, kJson, body);
+      }
       return;
     }
   }
