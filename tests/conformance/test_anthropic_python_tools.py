@@ -29,8 +29,8 @@ class AnthropicTools(unittest.TestCase):
                                          api_key="unused", max_retries=0)
 
     def fields(self, **fields):
-        return {"model": "able", "max_tokens": 64, "messages": SUM, "extra_body": {"temperature": 0},
-                "thinking": {"type": "disabled"}, **fields}
+        return {"model": "able", "max_tokens": 64, "messages": SUM,
+                "extra_body": {"temperature": 0}, "thinking": {"type": "disabled"}, **fields}
 
     def create(self, **fields):
         return self.client.messages.create(**self.fields(**fields))

@@ -1,4 +1,4 @@
-"""The official OpenAI client against a real server: chat, completions, responses, models, errors."""
+"""The official OpenAI client against a real server: chat, completions, responses, errors."""
 import json
 import os
 import sys
@@ -19,8 +19,8 @@ class OpenAiPython(unittest.TestCase):
         cls.server = Server()
         cls.server.__enter__()
         cls.addClassCleanup(cls.server.end)
-        cls.client = openai.OpenAI(base_url=f"http://{cls.server.addresses[0]}/v1", api_key="unused",
-                                   max_retries=0)
+        cls.client = openai.OpenAI(base_url=f"http://{cls.server.addresses[0]}/v1",
+                                   api_key="unused", max_retries=0)
 
     def chat(self, **fields):
         return self.client.chat.completions.create(**{**GREEDY, "messages": QUESTION, **fields})

@@ -28,8 +28,8 @@ class OpenAiTools(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.server = cls.enterClassContext(Server(models=(cls.enterClassContext(able_model()),)))
-        cls.client = openai.OpenAI(base_url=f"http://{cls.server.addresses[0]}/v1", api_key="unused",
-                                   max_retries=0)
+        cls.client = openai.OpenAI(base_url=f"http://{cls.server.addresses[0]}/v1",
+                                   api_key="unused", max_retries=0)
 
     def chat(self, **fields):
         return self.client.chat.completions.create(**{

@@ -5,6 +5,7 @@ import os
 import signal
 import unittest
 
+from able_model import TOOL, able_model
 from harness import MODEL, Server, wait_until
 
 STORY = [{"role": "user", "content": "Tell me a story about a fox."}]
@@ -18,6 +19,13 @@ ROUTES = {  # what each API calls a conversation and its length
 def request(path, tokens, **fields):
     conversation, length = ROUTES[path]
     return {"model": MODEL, conversation: STORY, length: tokens, "temperature": 0, **fields}
+
+
+def zstd(body):
+    """A frame of zstd that holds a short body as it is."""
+    size = len(body)
+    assert size < 256
+    return b"\x28\xb5\x2f\xfd\x20" + bytes([size]) + (size << 3 | 1).to_bytes(3, "little") + body
 
 
 def events(reply):
@@ -85,6 +93,90 @@ class OneAnswer(unittest.TestCase):
         reply = self.server.get("/v1/models/none")
         self.assertEqual((reply.status, reply.error["message"]), (404, "model 'none' not found"))
         self.assertEqual(self.server.get("/v1/models/").status, 404)
+
+
+    def test_bodies_that_are_compressed(self):
+        body = json.dumps(request("/v1/responses", 1)).encode()
+        headers = {"Content-Encoding": "zstd"}
+        reply = self.server.post("/v1/responses", zstd(body), headers=headers)
+        self.assertEqual(reply.json["usage"]["output_tokens"], 1, reply.text)
+        for data, encoding, words in ((body, "zstd", "no good zstd"),
+                                      (body, "gzip", "\"gzip\" is not supported")):
+            reply = self.server.post("/v1/responses", data, headers={"Content-Encoding": encoding})
+            self.assertEqual(reply.status, 400)
+            self.assertIn(words, reply.error["message"])
+
+
+class OnePrompt(unittest.TestCase):
+    """A conversation with thinking, two calls and their results, as each API writes it."""
+    ARGUMENTS = ({"b": 2, "a": 1}, {"a": 3, "b": 4})
+    QUESTION, THOUGHT, TEXT, LAST = "1 and 2? 3 and 4?", "Two sums.", "I add.", "And then?"
+    RESULTS = "3", "7"
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = cls.enterClassContext(Server(models=(cls.enterClassContext(able_model()),)))
+
+    def post(self, path, body):
+        reply = self.server.post(path, {"model": "able", **body})
+        self.assertEqual(reply.status, 200, reply.text)
+        return reply.json
+
+    def test_every_api_gives_the_same_prompt(self):
+        calls = list(zip(("c1", "c2"), self.ARGUMENTS, self.RESULTS))
+        function = TOOL["function"]
+        native = self.post("/api/chat", {
+            "stream": False, "think": False, "tools": [TOOL], "options": {"num_predict": 1},
+            "messages": [
+                {"role": "system", "content": "Be brief."},
+                {"role": "user", "content": self.QUESTION},
+                {"role": "assistant", "content": self.TEXT, "thinking": self.THOUGHT,
+                 "tool_calls": [
+                    {"id": i, "function": {"name": "add", "arguments": a}} for i, a, _ in calls]},
+                *({"role": "tool", "content": r, "tool_call_id": i, "tool_name": "add"}
+                  for i, _, r in calls),
+                {"role": "user", "content": self.LAST}]})["prompt_eval_count"]
+        chat = self.post("/v1/chat/completions", {
+            "max_tokens": 1, "reasoning_effort": "none", "tools": [TOOL], "messages": [
+                {"role": "developer", "content": "Be brief."},
+                {"role": "user", "content": self.QUESTION},
+                {"role": "assistant", "content": self.TEXT, "reasoning": self.THOUGHT,
+                 "tool_calls": [
+                    {"id": i, "type": "function",
+                     "function": {"name": "add", "arguments": json.dumps(a)}}
+                    for i, a, _ in calls]},
+                *({"role": "tool", "content": r, "tool_call_id": i} for i, _, r in calls),
+                {"role": "user", "content": self.LAST}]})["usage"]["prompt_tokens"]
+        responses = self.post("/v1/responses", {
+            "max_output_tokens": 1, "reasoning": {"effort": "none"}, "instructions": "Be brief.",
+            "tools": [{"type": "function", **function}], "input": [
+                {"role": "user", "content": self.QUESTION},
+                {"type": "reasoning", "summary": [{"type": "summary_text", "text": self.THOUGHT}]},
+                {"role": "assistant", "content": [{"type": "output_text", "text": self.TEXT}]},
+                *({"type": "function_call", "call_id": i, "name": "add", "arguments": json.dumps(a)}
+                  for i, a, _ in calls),
+                *({"type": "function_call_output", "call_id": i, "output": r}
+                  for i, _, r in calls),
+                {"role": "user", "content": self.LAST}]})["usage"]["input_tokens"]
+        messages = {
+            "thinking": {"type": "disabled"}, "system": "Be brief.",
+            "tools": [{"name": "add", "description": function["description"],
+                       "input_schema": function["parameters"]}],
+            "messages": [
+                {"role": "user", "content": self.QUESTION},
+                {"role": "assistant", "content": [
+                    {"type": "thinking", "thinking": self.THOUGHT, "signature": ""},
+                    {"type": "text", "text": self.TEXT},
+                    *({"type": "tool_use", "id": i, "name": "add", "input": a}
+                      for i, a, _ in calls)]},
+                {"role": "user", "content": [
+                    *({"type": "tool_result", "tool_use_id": i, "content": r}
+                      for i, _, r in calls),
+                    {"type": "text", "text": self.LAST}]}]}
+        usage = self.post("/v1/messages", {"max_tokens": 1, **messages})["usage"]
+        count = self.post("/v1/messages/count_tokens", messages)["input_tokens"]
+        self.assertEqual([chat, responses, count], [native] * 3)
+        self.assertEqual(usage["input_tokens"] + usage["cache_read_input_tokens"], native)
 
 
 class Failures(unittest.TestCase):

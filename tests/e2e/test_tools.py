@@ -1,30 +1,10 @@
 """What an answer may be made of: tool calls, thinking, JSON, the tokens' logprobs."""
-import contextlib
 import json
-import os
-import tempfile
 import unittest
 
-from harness import MODEL, MODELS, Server, copy_model, link_folder
+from able_model import TOOL, able_model
+from harness import MODEL, MODELS, Server
 
-# ChatML with Hermes's tools and a switch for thinking, so that the small test model can do both.
-TEMPLATE = """{% if tools %}<|im_start|>system
-{% for tool in tools %}{{ tool.function | tojson }}
-{% endfor %}Call them as <tool_call>{"name": ..., "arguments": ...}</tool_call>.<|im_end|>
-{% endif %}{% for m in messages %}<|im_start|>{{ m.role }}
-{{ m.content }}{% for c in m.tool_calls or [] %}<tool_call>
-{"name": "{{ c.function.name }}", "arguments": {{ c.function.arguments | tojson }}}
-</tool_call>{% endfor %}<|im_end|>
-{% endfor %}<|im_start|>assistant
-{% if enable_thinking is defined and not enable_thinking %}<think>
-
-</think>
-
-{% endif %}"""
-TOOL = {"type": "function", "function": {
-    "name": "add", "description": "Adds numbers.", "parameters": {
-        "type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}},
-        "required": ["a", "b"]}}}
 # The small model does what was done before it.
 ADDING = [message for a, b in ((3, 4), (5, 6), (7, 2), (8, 8)) for message in (
     {"role": "user", "content": f"Call add with a={a} and b={b}."},
@@ -42,20 +22,6 @@ SCHEMA = {"type": "object", "properties": {"colour": {"enum": ["red", "green"]},
                                                      "maximum": 9}},
           "required": ["colour", "count"], "additionalProperties": False}
 GREEDY = {"temperature": 0, "num_predict": 64}
-
-
-@contextlib.contextmanager
-def able_model():
-    """A model root with `able:latest`, whose template knows tools and thinking."""
-    with tempfile.TemporaryDirectory(prefix="axmodels", dir=link_folder()) as root:
-        folder = os.path.join(root, "able")
-        copy_model(folder)
-        for name in os.listdir(folder):
-            if name.startswith("chat_template"):
-                os.remove(os.path.join(folder, name))
-        with open(os.path.join(folder, "chat_template.jinja"), "w") as file:
-            file.write(TEMPLATE)
-        yield root
 
 
 class Tools(unittest.TestCase):
