@@ -25,6 +25,7 @@ struct ProgressPage {
   std::atomic<uint64_t> device_calls;     // since the runner's start
   std::atomic<uint32_t> layers_loaded;    // while loading: files on the card so far
   std::atomic<uint32_t> layers_total;
+  std::atomic<uint64_t> needed_bytes;  // of the card's memory (CMM), for the load; 0: not known yet
 };
 
 // A shared mapping of the page. Movable, not copyable.

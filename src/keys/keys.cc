@@ -242,7 +242,9 @@ Keyring::State Keyring::Check(std::string_view secret) {
   State state;
   state.any = !readable_ || !keys_.empty();
   for (const Key& key : keys_) {
-    if (SameHash(key.sha256, hash)) state.scopes = key.scopes;
+    if (!SameHash(key.sha256, hash)) continue;
+    state.scopes = key.scopes;
+    state.name = key.name;
   }
   return state;
 }

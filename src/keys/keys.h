@@ -59,6 +59,7 @@ class Keyring {
   struct State {
     bool any = false;                // there are keys, or a file of which that cannot be said
     std::optional<unsigned> scopes;  // of the key that was shown, if it is one
+    std::string name;                // its name
   };
   // `secret` may be empty: none was shown.
   State Check(std::string_view secret);

@@ -14,6 +14,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -41,6 +42,14 @@ class Responder {
   // Called once, from the server's thread, when the client goes while the handler still runs.
   // Replaces the one before; nullptr removes it, and returns only when no call is under way.
   virtual void OnGone(std::function<void()> callback) = 0;
+
+  // Whose request it is, once that was found out: those with the same name share a turn. It is sent
+  // to nobody.
+  void set_client(std::string client) { client_ = std::move(client); }
+  const std::string& client() const { return client_; }
+
+ private:
+  std::string client_;
 };
 
 using Handler = std::function<void(const Request&, Responder&)>;

@@ -64,8 +64,9 @@ Status Loading::Measure() {
 // LoadFromFile keeps a second copy of a file on the card while it loads it; the caches are made
 // when the last one is gone.
 Status Loading::CheckMemory(uint64_t work_bytes) const {
-  if (!free_bytes_) return {};
   const uint64_t needed = std::max(peak_bytes_, total_bytes_ + work_bytes);
+  if (link_.page() != nullptr) link_.page()->needed_bytes.store(needed);
+  if (!free_bytes_) return {};
   if (needed <= *free_bytes_) return {};
   return Fail(ErrorKind::kNoMemory,
               fmt::format("the model does not fit on the card: it needs {} bytes ({:.0f} MiB) of "

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <thread>
 #include <utility>
 
@@ -77,6 +78,12 @@ void Card::EndLoad(uint64_t runner) {
   } else {
     log::Warn("card", "memory in use after the load is unknown: {}", in_use.error().message);
   }
+}
+
+uint64_t Card::OthersBytes() const {
+  const auto properties = LastProperties();
+  const uint64_t in_use = properties ? properties->cmm_used_bytes().value_or(0) : 0;
+  return in_use - std::min(in_use, ledger_.OursBytes());
 }
 
 void Card::Note() {

@@ -58,6 +58,9 @@ class Card {
   Status BeginLoad(uint64_t runner);
   void EndLoad(uint64_t runner);
 
+  // What is in use beside our models, as of the last look at the card: the holder's thread.
+  uint64_t OthersBytes() const;
+
   // After a runner's process is gone (or could not be killed): what has to be done.
   CardAction AfterEnd(uint64_t runner, RunnerEnd how, bool others_answering);
   // The device keeps failing although the runner is new.

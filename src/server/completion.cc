@@ -1,6 +1,7 @@
 #include "server/completion.h"
 
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "api/errors.h"
@@ -32,6 +33,12 @@ class GoneWatch {
  private:
   net::Responder& responder_;
 };
+
+// Whatever API the client speaks, the header is the same.
+void SayWhenToReturn(Models& models, const Error& error, net::Responder& responder) {
+  if (error.kind != ErrorKind::kBusy || responder.begun()) return;
+  responder.SetHeader("Retry-After", std::to_string(models.RetryAfterS()));
+}
 
 struct Failure {
   Error error;
@@ -155,9 +162,11 @@ Result<int64_t> RunCompletion(Models& models, const bundle::ModelRef& model,
     Models::Request wanted;
     wanted.model = model;
     wanted.keep_alive_ns = keep_alive_ns;
+    wanted.client = responder.client();
     wanted.slot = slot;
     auto grant = models.Acquire(std::move(wanted));
     if (!grant) {
+      SayWhenToReturn(models, grant.error(), responder);
       const Failure failure = FromSlot(*slot, grant.error());
       if (failure.again && attempt == 0) continue;
       return Fail(failure.error);
@@ -181,10 +190,14 @@ Status WithLoaded(Models& models, const bundle::ModelRef& model,
   Models::Request wanted;
   wanted.model = model;
   wanted.keep_alive_ns = keep_alive_ns;
+  wanted.client = responder.client();
   wanted.load_only = true;
   wanted.slot = slot;
   auto grant = models.Acquire(std::move(wanted));
-  if (!grant) return Fail(FromSlot(*slot, grant.error()).error);
+  if (!grant) {
+    SayWhenToReturn(models, grant.error(), responder);
+    return Fail(FromSlot(*slot, grant.error()).error);
+  }
   if (!use) return {};
   const Status used = use(*grant, *slot);
   if (!used) return Fail(FromRunner(*grant, *slot, used.error()).error);

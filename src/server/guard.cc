@@ -105,6 +105,11 @@ std::optional<std::string> Guard::Refusal(const net::Request& request, Need need
       scope);
 }
 
+std::string Guard::KeyName(const net::Request& request) const {
+  const std::string_view shown = ShownKey(request);
+  return shown.empty() ? std::string() : keys_.Check(shown).name;
+}
+
 std::string Guard::Consequences(std::string_view address) const {
   const auto ip = net::ParseIp(address);
   const bool here_only = ip && ip->is_loopback();

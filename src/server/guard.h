@@ -42,6 +42,9 @@ class Guard {
   // Nothing: go on. Else why the request is refused, with what to do.
   std::optional<std::string> Refusal(const net::Request& request, Need need) const;
 
+  // The name of the API key that the request shows; empty: none that there is.
+  std::string KeyName(const net::Request& request) const;
+
   // The line for the log about a listener's address: who reaches it, and what they may do.
   std::string Consequences(std::string_view address) const;
 

@@ -1,12 +1,12 @@
 // The models of this server: which are loaded, who may use them, and what happens when one breaks.
 //
-// A request asks for a model and waits until it is loaded and its one sequence is free: in order of
-// arrival, at most max_queue of them. Models are loaded on demand, unloaded after keep_alive,
-// evicted while idle when the next one does not fit, and brought back by the ladder of design 2
-// when their process dies, gets stuck or leaves memory on the card.
+// A request asks for a model and waits until it is loaded and its one sequence is free. Who comes
+// next, which model is loaded next and which one makes room for it is Schedule's decision. Models
+// are loaded on demand, unloaded after keep_alive unless they are pinned, and brought back by the
+// ladder of design 2 when their process dies, gets stuck or leaves memory on the card.
 //
 // Owner: ServeMain; outlives every handler. Threads: any. Two threads of its own: one watches
-// (keep_alive, stuck runners), one does what takes time (ends, recovery).
+// (keep_alive, stuck runners), one does what takes time (ends, recovery); and one for each load.
 #pragma once
 
 #include <atomic>
@@ -35,6 +35,7 @@
 #include "server/keep_alive.h"
 #include "server/runner_process.h"
 #include "server/runtime_folder.h"
+#include "server/schedule.h"
 
 namespace axollama::server {
 
@@ -45,6 +46,9 @@ struct ModelsOptions {
   std::optional<int64_t> device_id;  // absent: the first card
   int64_t keep_alive_ns = 300'000'000'000;
   size_t max_queue = 512;
+  size_t max_loaded = 0;  // 0: as many as fit
+  std::chrono::milliseconds turn{10'000};
+  int64_t context_tokens = 0;  // where neither request nor model name num_ctx; 0: all there is
   std::chrono::milliseconds stall_limit{60'000};
   std::chrono::milliseconds load_limit{300'000};
   RebootPolicy reboot = RebootPolicy::kAuto;
@@ -58,7 +62,7 @@ class Models {
   class Grant {
    public:
     Grant(Models* models, std::shared_ptr<Instance> instance, std::shared_ptr<CallSlot> slot,
-          int64_t waited_ns);
+          int64_t begun_ns, int64_t waited_ns);
     Grant(Grant&&) = default;
     Grant& operator=(Grant&&) = delete;
     ~Grant();
@@ -77,9 +81,11 @@ class Models {
     void Succeeded();
 
    private:
+    friend class Models;
     Models* models_;
     std::shared_ptr<Instance> instance_;
     std::shared_ptr<CallSlot> slot_;
+    int64_t begun_ns_;
     int64_t waited_ns_;
   };
 
@@ -87,6 +93,8 @@ class Models {
     bundle::ModelRef model;
     std::optional<int64_t> keep_alive_ns;
     bool load_only = false;          // needs the model, not its sequence
+    std::string client;              // whose it is: each client gets its turn
+    bool own = false;                // the server's: no full queue refuses it
     std::shared_ptr<CallSlot> slot;  // its reason ends the wait
   };
 
@@ -110,13 +118,19 @@ class Models {
   ~Models();  // Shutdown
 
   const std::vector<std::filesystem::path>& roots() const { return options_.roots; }
+  int64_t default_context_tokens() const { return options_.context_tokens; }
 
+  // Never unloaded from now on, but for a reboot of the card. Before the first request for it.
+  void Pin(const bundle::ModelRef& model);
   // kBusy: the queue is full. kCancelled: the slot has a reason. Otherwise the load's error.
   Result<Grant> Acquire(Request request);
+  // For who was refused as kBusy: after how many seconds it is worth to ask again.
+  int RetryAfterS();
   // Waiting requests look at their slots again.
   void Wake();
   // When its present request, if any, has ended; nothing when it is not loaded. Does not wait.
-  void Unload(const bundle::ModelRef& model);
+  // kConflict: it is pinned.
+  Status Unload(const bundle::ModelRef& model);
 
   std::vector<Loaded> List();
   Health GetHealth();
@@ -136,58 +150,75 @@ class Models {
  private:
   struct CardSlot;
   struct Ticket;
-  struct BackgroundLoad {
+  struct Background {
     std::thread thread;
     std::shared_ptr<std::atomic<bool>> done;
   };
   using Lock = std::unique_lock<std::mutex>;
 
-  // models.cc: the queue.
-  bool First(const Ticket& ticket) const;
-  bool HeldBack(const Ticket& ticket) const;
-  void Release(const std::shared_ptr<Instance>& instance, const std::shared_ptr<CallSlot>& slot,
-               bool load_only);
-  void Watch();
-  void WatchOnce(Lock& lock);
-  void Work();
-  void Later(std::function<void()> task);  // under the lock
+  // models.cc: requests and grants. All under the lock.
+  void Dispatch();
+  void Give(Schedule::Id id, const std::shared_ptr<Instance>& instance);
+  void Refuse(Schedule::Id id, const Error& error);
+  void Release(const Grant& grant);  // takes the lock
   std::shared_ptr<Instance> Find(const std::string& key) const;
+  void NoteUse(const Instance& instance);
+  std::vector<Schedule::Id> WaitingFor(const std::string& key) const;
+
+  // models_watch.cc: the two threads.
+  void Watch();
+  void WatchOnce();
+  void Work();
+  void Later(std::function<void()> task);         // under the lock
+  void InBackground(std::function<void()> task);  // under the lock
+  void JoinBackground();
+
+  // models_view.cc
   Loaded Describe(const Instance& instance, int64_t now_ns) const;
 
-  // models_lifecycle.cc: loads, ends, recovery.
-  Status Load(Lock& lock, const bundle::ModelRef& model);
+  // models_load.cc
+  void StartLoad(const std::string& key);
+  void Load(const std::shared_ptr<Instance>& instance);
   Status LoadWithRecovery(Lock& lock, const std::shared_ptr<Instance>& instance);
   Status LoadOnce(Lock& lock, const std::shared_ptr<Instance>& instance);
-  bool MakeRoom(Lock& lock, CardSlot& card);
+  bool MakeRoom(Lock& lock, const Instance& instance, const std::string& room);
+  std::optional<Error> NeverFits(const Instance& instance) const;
+  Status NoRoomNow(const Instance& instance, const std::string& room, Error error) const;
   void Hold(Lock& lock, CardSlot& card);
   void LetGo(CardSlot& card);
   bool Answering(const CardSlot& card, const Instance* but) const;
+  CardSlot& CardFor(const std::string& device);  // under the lock
+  std::string DefaultDevice() const;
+
+  // models_recovery.cc: ends and what follows them.
+  void Ending(Instance& instance);                                        // under the lock
+  void Remove(const std::shared_ptr<Instance>& instance);                 // under the lock
   void BeginEnd(const std::shared_ptr<Instance>& instance, bool reload);  // under the lock
   void FinishEnd(const std::shared_ptr<Instance>& instance, bool reload);
   CardAction EndHeld(Lock& lock, const std::shared_ptr<Instance>& instance);
   Status Apply(Lock& lock, CardSlot& card, CardAction action, std::string_view why);
   Status RebootHeld(Lock& lock, CardSlot& card, std::string_view why);
   void Reload(const bundle::ModelRef& model, int64_t keep_alive_ns);
-  void JoinReloads();
   void OnRunnerExit(uint64_t id);
-  CardSlot& CardFor(const std::string& device);  // under the lock
-  std::string DefaultDevice() const;
 
   const ModelsOptions options_;
   RuntimeFolder* const runtime_;
 
   std::mutex mutex_;
-  std::condition_variable changed_;       // requests wait here
+  std::condition_variable changed_;       // who wants to hold a card waits here
   std::condition_variable work_changed_;  // the two threads wait here
   std::atomic<bool> stopping_{false};
   bool quit_ = false;
   uint64_t next_id_ = 1;
   std::map<std::string, std::shared_ptr<Instance>> instances_;  // by folder
   std::map<std::string, std::unique_ptr<CardSlot>> cards_;      // by device
-  std::list<Ticket*> queue_;                                    // in order of arrival
+  Schedule schedule_;
+  std::map<Schedule::Id, Ticket*> tickets_;
+  std::set<std::string> pinned_;  // keys
+  int64_t mean_hold_ns_ = 0;      // of requests that had a sequence, recent ones count more
   std::list<std::weak_ptr<CallSlot>> calls_;
   std::deque<std::function<void()>> tasks_;
-  std::list<BackgroundLoad> reloads_;
+  std::list<Background> background_;
   std::set<std::string> rebooted_for_;  // keys; a reboot did not make their load succeed
   std::set<std::string> answered_;      // keys; of models that are known to be good
   std::optional<bundle::ModelRef> chosen_;

@@ -1,7 +1,8 @@
-// The inner state of Models, shared by its two source files. Everything is under Models::mutex_,
+// The inner state of Models, shared by its source files. Everything is under Models::mutex_,
 // except what says otherwise.
 #pragma once
 
+#include <condition_variable>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -10,6 +11,13 @@
 #include "server/models.h"
 
 namespace axollama::server {
+
+// How long a runner may take to end by itself.
+inline constexpr std::chrono::milliseconds kTermGrace{5'000};
+inline constexpr std::string_view kLostMemory =
+    "the memory of a runner that ended did not come back";
+
+RunnerEnd HowEnded(const RunnerProcess& process, RunnerProcess::Ending ending);
 
 struct Models::Instance {
   enum class State { kLoading, kReady, kEnding };
@@ -20,11 +28,14 @@ struct Models::Instance {
   std::shared_ptr<const bundle::Bundle> bundle;  // constant once ready
   std::shared_ptr<RunnerProcess> process;        // constant once ready
   CardSlot* card = nullptr;
+  std::string room;  // its device: what its card is called in Schedule
   KeepAlive keep_alive{0};
   std::shared_ptr<CallSlot> busy;  // of the request that has the sequence
-  int64_t last_used_ns = 0;
-  bool recovering = false;  // ending, to be loaded again
-  bool cancelled = false;   // the stuck call was cancelled: the next step is TERM
+  bool pinned = false;
+  bool needs_place = false;   // max_loaded_models stands in its way, not memory
+  uint64_t needed_bytes = 0;  // of the card's memory, as the runner says; 0: it has not said
+  bool recovering = false;    // ending, to be loaded again
+  bool cancelled = false;     // the stuck call was cancelled: the next step is TERM
   int64_t cancelled_ns = 0;
 
   std::string key() const { return model.folder.string(); }
@@ -43,12 +54,13 @@ struct Models::CardSlot {
   std::deque<int64_t> deaths_ns;  // recent ones
 };
 
-// A request in the queue.
+// A request in the queue, on the stack of its thread.
 struct Models::Ticket {
-  std::string key;
   Request* request = nullptr;
-  bool waits_for_room = false;  // nobody behind it may start on its card meanwhile
-  std::optional<Error> error;   // the load it waited for failed
+  std::condition_variable changed;
+  std::shared_ptr<Instance> instance;  // it was given this
+  std::optional<Error> error;          // it was refused
+  int loads = 0;                       // that were begun while it waited
 };
 
 }  // namespace axollama::server

@@ -53,8 +53,11 @@ const Routes::Route Routes::kRoutes[] = {
     {"GET HEAD", "/health", &Routes::Health, Need::kNothing},
 };
 
-Routes::Routes(Models* models, AccessRules access, GuardOptions guard)
-    : models_(models), access_(std::move(access)), guard_(std::move(guard)) {}
+Routes::Routes(Models* models, AccessRules access, GuardOptions guard, ClientNames clients)
+    : models_(models),
+      access_(std::move(access)),
+      guard_(std::move(guard)),
+      clients_(std::move(clients)) {}
 
 void Routes::Handle(const net::Request& request, net::Responder& responder) {
   const AccessRules::Verdict access = access_.Check(request);
@@ -63,6 +66,8 @@ void Routes::Handle(const net::Request& request, net::Responder& responder) {
     responder.Send(access.refuse, "", "");
     return;
   }
+  const std::string key = guard_.KeyName(request);
+  responder.set_client(key.empty() ? clients_.Of(request) : "key " + key);
   bool known = false;
   for (const Route& route : kRoutes) {
     if (!Matches(route.path, request.path)) continue;
@@ -96,7 +101,9 @@ void Routes::Handle(const net::Request& request, net::Responder& responder) {
 }
 
 void SetRetryAfter(net::Responder& responder, const Error& error) {
-  if (HttpStatus(error.kind) == 503) responder.SetHeader("Retry-After", "1");
+  // Who found the queue full has it from whoever refused; a model that does not fit will not do so
+  // in a second.
+  if (error.kind == ErrorKind::kUnavailable) responder.SetHeader("Retry-After", "1");
 }
 
 void SendError(net::Responder& responder, const Error& error) {

@@ -10,6 +10,7 @@
 #include "bundle/roots.h"
 #include "net/server.h"
 #include "server/access.h"
+#include "server/client_names.h"
 #include "server/guard.h"
 #include "server/models.h"
 
@@ -17,7 +18,7 @@ namespace axollama::server {
 
 class Routes {
  public:
-  Routes(Models* models, AccessRules access, GuardOptions guard);
+  Routes(Models* models, AccessRules access, GuardOptions guard, ClientNames clients);
   void Handle(const net::Request& request, net::Responder& responder);
 
  private:
@@ -58,6 +59,7 @@ class Routes {
   Models* const models_;
   const AccessRules access_;
   const Guard guard_;
+  const ClientNames clients_;
 };
 
 inline constexpr std::string_view kJson = "application/json; charset=utf-8";

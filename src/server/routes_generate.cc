@@ -70,7 +70,9 @@ void Serve(Models& models, const Result<api::NativeRequest>& request, const Writ
     SendJson(responder, write.loaded(turn.model, WallNs(), reason));
   };
   if (request->unload()) {
-    models.Unload(model->ref);
+    if (const Status done = models.Unload(model->ref); !done) {
+      return SendError(responder, done.error());
+    }
     return send("unload");
   }
   if (request->refused) return SendError(responder, *request->refused);

@@ -11,6 +11,8 @@
 #include <chrono>
 #include <memory>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "base/env.h"
 #include "base/log.h"
@@ -20,6 +22,7 @@
 #include "server/compat.h"
 #include "server/routes.h"
 #include "server/runtime_folder.h"
+#include "server/served_model.h"
 #include "server/settings.h"
 
 namespace axollama::server {
@@ -82,6 +85,9 @@ ModelsOptions OptionsOf(const Settings& settings) {
   out.device_id = settings.device_id;
   out.keep_alive_ns = settings.keep_alive_ns;
   out.max_queue = settings.max_queue;
+  out.max_loaded = settings.max_loaded_models;
+  out.turn = settings.model_turn;
+  out.context_tokens = settings.context_tokens;
   out.stall_limit = settings.stall_limit;
   out.load_limit = settings.load_limit;
   out.reboot = settings.reboot;
@@ -112,20 +118,42 @@ void TellReady(int fd, const std::vector<std::string>& bound) {
   close(fd);
 }
 
-void LoadAtStart(Models& models, const std::string& path) {
-  auto model = bundle::ResolveModelArgument(models.roots(), path);
-  if (!model) {
-    log::Error("server", "AX650_MODEL_PATH: {}", model.error().message);
-    return;
-  }
-  models.Choose(*model);
+// `setting`: who asked for it.
+void LoadAtStart(Models& models, const bundle::ModelRef& model, std::string_view setting) {
   Models::Request request;
-  request.model = *model;
+  request.model = model;
   request.keep_alive_ns = KeepAlive::kForever;
   request.load_only = true;
+  request.own = true;
   if (const auto grant = models.Acquire(std::move(request)); !grant) {
-    log::Error("server", "AX650_MODEL_PATH: {}", grant.error().message);
+    log::Error("server", "{}: {}: {}", setting, model.name, grant.error().message);
   }
+}
+
+// What the settings want to have loaded, each with the setting's name; the prototype's model first,
+// since its clients do not name one.
+std::vector<std::pair<bundle::ModelRef, std::string_view>> WantedAtStart(Models& models,
+                                                                         const Settings& settings) {
+  std::vector<std::pair<bundle::ModelRef, std::string_view>> out;
+  const auto want = [&](const Result<bundle::ModelRef>& model, std::string_view setting) {
+    if (!model) {
+      log::Error("server", "{}: {}", setting, model.error().message);
+      return false;
+    }
+    out.emplace_back(*model, setting);
+    return true;
+  };
+  if (!settings.model_path.empty() &&
+      want(bundle::ResolveModelArgument(models.roots(), settings.model_path), "AX650_MODEL_PATH")) {
+    models.Choose(out.back().first);
+  }
+  for (const std::string& name : settings.pinned) {
+    const auto served = FindServed(models, name);
+    if (want(served.map([](const ServedModel& model) { return model.ref; }), "pinned")) {
+      models.Pin(out.back().first);
+    }
+  }
+  return out;
 }
 
 // Blocks until the server shall end; says why.
@@ -171,18 +199,23 @@ int ServeMain(int argc, char** argv) {
   const auto runtime = RuntimeFolder::Open(RuntimeDir(), kStalePatience);
   if (!runtime) return FailStart(runtime.error().message);
   Models models(OptionsOf(settings), runtime->get());
-  Routes routes(&models, AccessRules(settings.origins, Hostname()), settings.guard);
+  Routes routes(&models, AccessRules(settings.origins, Hostname()), settings.guard,
+                ClientNames(settings.guard.proxies, settings.client_header));
   net::ServerOptions http;
   http.refusal_body = RefusalBody;
   auto server = net::Server::Create(http, [&](const net::Request& request, net::Responder& answer) {
     routes.Handle(request, answer);
   });
   if (!server) return FailStart(server.error().message);
+  // Pinned before anybody can ask for them.
+  auto wanted = WantedAtStart(models, settings);
   const auto bound = Listen(**server, settings);
   if (!bound) return FailStart(bound.error().message);
   std::thread first_load;
-  if (!settings.model_path.empty()) {
-    first_load = std::thread([&] { LoadAtStart(models, settings.model_path); });
+  if (!wanted.empty()) {
+    first_load = std::thread([&models, wanted = std::move(wanted)] {
+      for (const auto& [model, setting] : wanted) LoadAtStart(models, model, setting);
+    });
   }
   TellReady(settings.ready_fd, *bound);
 

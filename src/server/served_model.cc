@@ -21,6 +21,9 @@ Result<ServedModel> ServedFrom(Models& models, bundle::ModelRef ref) {
   }
   served.ref = std::move(ref);
   served.system = served.bundle->system_prompt;
+  if (models.default_context_tokens() > 0) {
+    served.parameters.num_ctx = models.default_context_tokens();
+  }
   return served;
 }
 

@@ -105,12 +105,34 @@ const Setting kTable[] = {
        AX_ASSIGN_OR_RETURN(out->keep_alive_ns, api::ParseKeepAliveText(values.front()));
        return {};
      }},
+    {.name = "pinned",
+     .help = "model that is loaded at start and never unloaded, repeatable",
+     .separator = ',',
+     .set = [](Settings* out, const SettingValues& values) -> Status {
+       out->pinned = values;
+       return {};
+     }},
+    {.name = "max_loaded_models",
+     .ollama = "OLLAMA_MAX_LOADED_MODELS",
+     .unset = "0",
+     .help = "how many models may be loaded at once; 0: as many as fit",
+     .set = [](Settings* out, const SettingValues& values) -> Status {
+       AX_ASSIGN_OR_RETURN(out->max_loaded_models, Count(values.front(), 0));
+       return {};
+     }},
     {.name = "max_queue",
      .ollama = "OLLAMA_MAX_QUEUE",
      .unset = "512",
      .help = "how many requests may wait; more are answered 503",
      .set = [](Settings* out, const SettingValues& values) -> Status {
        AX_ASSIGN_OR_RETURN(out->max_queue, Count(values.front(), 1));
+       return {};
+     }},
+    {.name = "model_turn",
+     .unset = "10s",
+     .help = "how long a loaded model goes on serving while another one waits for its room",
+     .set = [](Settings* out, const SettingValues& values) -> Status {
+       AX_ASSIGN_OR_RETURN(out->model_turn, Limit(values.front(), 0));
        return {};
      }},
     {.name = "load_timeout",
@@ -126,6 +148,14 @@ const Setting kTable[] = {
      .help = "time without progress on the card after which a runner counts as stuck",
      .set = [](Settings* out, const SettingValues& values) -> Status {
        AX_ASSIGN_OR_RETURN(out->stall_limit, Limit(values.front(), kMs));
+       return {};
+     }},
+    {.name = "context_length",
+     .ollama = "OLLAMA_CONTEXT_LENGTH",
+     .unset = "0",
+     .help = "context of requests that name no num_ctx; 0: the model's own, which is the most",
+     .set = [](Settings* out, const SettingValues& values) -> Status {
+       AX_ASSIGN_OR_RETURN(out->context_tokens, WholeNumber(values.front(), 0, 1LL << 31));
        return {};
      }},
     {.name = "origins",
@@ -159,6 +189,14 @@ const Setting kTable[] = {
      .set = [](Settings* out, const SettingValues& values) -> Status {
        AX_ASSIGN_OR_RETURN(const int64_t on, WholeNumber(values.front(), 0, 1));
        out->guard.key_always = on == 1;
+       return {};
+     }},
+    {.name = "client_header",
+     .unset = "X-Forwarded-For",
+     .help = "header in which trusted proxies name the client",
+     .set = [](Settings* out, const SettingValues& values) -> Status {
+       if (values.front().empty()) return Bad("a header's name is missing");
+       out->client_header = values.front();
        return {};
      }},
     {.name = "reboot",

@@ -27,11 +27,16 @@ struct Settings {
   int lifeline_fd = -1;
   int64_t keep_alive_ns = 0;
   size_t max_queue = 0;
+  size_t max_loaded_models = 0;  // 0: as many as fit
+  std::vector<std::string> pinned;
+  std::chrono::milliseconds model_turn{0};
   std::chrono::milliseconds stall_limit{0};
   std::chrono::milliseconds load_limit{0};
   RebootPolicy reboot = RebootPolicy::kAuto;
-  std::string origins;  // with commas
+  std::string origins;         // with commas
+  int64_t context_tokens = 0;  // of requests without num_ctx; 0: the model's own
   GuardOptions guard;
+  std::string client_header;
   log::Level log_level = log::Level::kInfo;
   std::string model_path;  // AX650_MODEL_PATH: loaded at start
 };

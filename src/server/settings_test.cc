@@ -79,6 +79,8 @@ TEST_F(SettingsTest, Defaults) {
   EXPECT_FALSE(settings.device_id);
   EXPECT_EQ(settings.keep_alive_ns, 300'000'000'000);
   EXPECT_EQ(settings.max_queue, 512u);
+  EXPECT_EQ(settings.max_loaded_models, 0u);
+  EXPECT_EQ(settings.model_turn, milliseconds(10'000));
   EXPECT_EQ(settings.load_limit, milliseconds(300'000));
   EXPECT_EQ(settings.stall_limit, milliseconds(60'000));
   EXPECT_EQ(settings.reboot, RebootPolicy::kAuto);
@@ -111,7 +113,7 @@ TEST_F(SettingsTest, ABadVariableGivesWayToWhatIsBelowIt) {
 }
 
 TEST_F(SettingsTest, ButNotWhereAGuessWouldDoHarm) {
-  for (const char* name : {"AXOLLAMA_REBOOT", "AXOLLAMA_DEVICE"}) {
+  for (const char* name : {"AXOLLAMA_REBOOT", "AXOLLAMA_DEVICE", "AXOLLAMA_TRUSTED_PROXIES"}) {
     Set(name, "perhaps");
     const ParsedSettings parsed = Read();
     EXPECT_EQ(parsed.exit_code, 2) << name;
@@ -121,15 +123,17 @@ TEST_F(SettingsTest, ButNotWhereAGuessWouldDoHarm) {
 }
 
 TEST_F(SettingsTest, ListsFromEverywhere) {
-  File(R"({"listen": ["127.0.0.1:1", "[::1]:2"], "models": "/a"})");
+  File(R"({"listen": ["127.0.0.1:1", "[::1]:2"], "models": "/a", "pinned": ["x", "y:z"]})");
   Settings settings = Read().settings;
   EXPECT_EQ(settings.listen, (std::vector<std::string>{"127.0.0.1:1", "[::1]:2"}));
   EXPECT_EQ(settings.models, std::vector<std::string>{"/a"});
+  EXPECT_EQ(settings.pinned, (std::vector<std::string>{"x", "y:z"}));
   Set("OLLAMA_HOST", "http://0.0.0.0");
   Set("AXOLLAMA_MODELS", "/b::/c");
-  settings = Read().settings;
+  settings = Read({"--pinned", "p", "--pinned", "q"}).settings;
   EXPECT_EQ(settings.listen, std::vector<std::string>{"0.0.0.0:80"});
   EXPECT_EQ(settings.models, (std::vector<std::string>{"/b", "/c"}));
+  EXPECT_EQ(settings.pinned, (std::vector<std::string>{"p", "q"}));
 }
 
 TEST_F(SettingsTest, FilesThatAreWrongAreNamed) {
@@ -201,7 +205,8 @@ TEST_F(SettingsTest, WrongUsage) {
                                              {"--max-queue", "1", "--max-queue", "2"},
                                              {"--max-queue", "0"},
                                              {"--device", "gpu"},
-                                             {"--device-id", "-1"}}) {
+                                             {"--device-id", "-1"},
+                                             {"--trusted-proxies", "10.0.0.0/8x"}}) {
     const ParsedSettings parsed = Read(arguments);
     EXPECT_EQ(parsed.exit_code, 2) << arguments.front();
     EXPECT_EQ(parsed.text.rfind("error: ", 0), 0u) << parsed.text;
