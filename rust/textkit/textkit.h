@@ -103,6 +103,15 @@ int32_t textkit_grammar_accept(textkit_grammar* grammar, uint32_t token, textkit
 int32_t textkit_grammar_forced(textkit_grammar* grammar, textkit_ids* out, textkit_bytes* error);
 int32_t textkit_grammar_is_complete(const textkit_grammar* grammar);
 
+// Templates of Go's kind, with Ollama's variables; `context` as text/go_template.h has it.
+typedef struct textkit_go_template textkit_go_template;
+
+int32_t textkit_go_template_compile(const uint8_t* source, size_t size, textkit_go_template** out,
+                                    textkit_bytes* error);
+void textkit_go_template_free(textkit_go_template* go_template);
+int32_t textkit_go_template_render(const textkit_go_template* go_template, const uint8_t* context,
+                                   size_t size, textkit_bytes* out, textkit_bytes* error);
+
 #ifdef __cplusplus
 }
 #endif

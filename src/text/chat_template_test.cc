@@ -31,6 +31,14 @@ TEST(ChatTemplate, ChatML) {
             "<|im_start|>user\nHi <b>&<|im_end|>\n<|im_start|>assistant\n");
 }
 
+TEST(ChatTemplate, NoneIsNotIterable) {
+  EXPECT_EQ(
+      Render("{% if t is iterable and t | length > 0 %}a{% else %}b{% endif %}"
+             "{{ 'x' is iterable }}{{ [] is iterable }}{{ {} is iterable }}{{ 1 is iterable }}",
+             R"({"t":null})"),
+      "bTrueTrueTrueFalse");
+}
+
 TEST(ChatTemplate, BlocksAreTrimmed) {
   EXPECT_EQ(Render("{% if true %}\n  a\n  {% endif %}\nb\n"), "  a\nb");
   EXPECT_EQ(Render("x   {%- if true %} y {%- endif %}"), "x y");

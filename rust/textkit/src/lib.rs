@@ -4,6 +4,7 @@
 mod gbnf;
 mod gbnf_parser;
 mod grammar;
+mod gotmpl;
 mod hf_form;
 mod lark;
 mod pyjson;
@@ -332,4 +333,46 @@ pub unsafe extern "C" fn textkit_grammar_forced(
 #[no_mangle]
 pub unsafe extern "C" fn textkit_grammar_is_complete(grammar: *const grammar::Grammar) -> i32 {
     (*grammar).is_complete() as i32
+}
+
+/// # Safety
+#[no_mangle]
+pub unsafe extern "C" fn textkit_go_template_compile(
+    source: *const u8,
+    size: usize,
+    out: *mut *mut gotmpl::GoTemplate,
+    error: *mut Buffer<u8>,
+) -> i32 {
+    guarded(error, || {
+        let compiled = gotmpl::GoTemplate::compile(utf8(source, size, "the template")?)?;
+        *out = Box::into_raw(Box::new(compiled));
+        Ok(())
+    })
+}
+
+/// # Safety
+#[no_mangle]
+pub unsafe extern "C" fn textkit_go_template_free(template: *mut gotmpl::GoTemplate) {
+    if !template.is_null() {
+        guarded(std::ptr::null_mut(), || {
+            drop(Box::from_raw(template));
+            Ok(())
+        });
+    }
+}
+
+/// # Safety
+#[no_mangle]
+pub unsafe extern "C" fn textkit_go_template_render(
+    template: *const gotmpl::GoTemplate,
+    context: *const u8,
+    size: usize,
+    out: *mut Buffer<u8>,
+    error: *mut Buffer<u8>,
+) -> i32 {
+    guarded(error, || {
+        let text = (*template).render(slice(context, size))?;
+        *out = Buffer::give(text.into_bytes());
+        Ok(())
+    })
 }

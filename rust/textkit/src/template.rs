@@ -3,7 +3,7 @@
 
 use std::ffi::CString;
 
-use minijinja::value::{Kwargs, Value};
+use minijinja::value::{Kwargs, Value, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, State};
 
 use crate::{pyjson, pymethods};
@@ -45,6 +45,13 @@ impl Template {
         environment.set_fuel(Some(FUEL));
         environment.set_unknown_method_callback(pymethods::call);
         environment.add_filter("tojson", tojson);
+        // To minijinja none is iterable.
+        environment.add_test("iterable", |value: &Value| {
+            matches!(
+                value.kind(),
+                ValueKind::Seq | ValueKind::Iterable | ValueKind::Map | ValueKind::String
+            )
+        });
         environment.add_function(
             "raise_exception",
             |message: String| -> Result<Value, Error> {
@@ -165,19 +172,28 @@ fn tojson(
 
 /// `datetime.now().strftime(format)` in the C locale.
 fn strftime_now(format: &str) -> Result<String, Error> {
-    let failed = |why| Error::new(ErrorKind::InvalidOperation, why);
-    let format = CString::new(format).map_err(|_| failed("strftime_now: NUL in the format"))?;
+    strftime(format, 0).map_err(|why| Error::new(ErrorKind::InvalidOperation, why))
+}
+
+/// The time now, or that many days from now.
+pub fn strftime(format: &str, days: i32) -> Result<String, String> {
+    let format = CString::new(format).map_err(|_| "strftime: NUL in the format")?;
     if format.is_empty() {
         return Ok(String::new());
     }
     let mut text = [0u8; 1024];
-    // SAFETY: time and localtime_r write what they are given; strftime writes at most text.len()
-    // bytes and returns how many.
+    // SAFETY: time, localtime_r and mktime read and write what they are given; strftime writes at
+    // most text.len() bytes and returns how many.
     let written = unsafe {
         let now = libc::time(std::ptr::null_mut());
         let mut parts: libc::tm = std::mem::zeroed();
         if libc::localtime_r(&now, &mut parts).is_null() {
-            return Err(failed("strftime_now: the clock cannot be read"));
+            return Err("strftime: the clock cannot be read".into());
+        }
+        if days != 0 {
+            parts.tm_mday += days;
+            parts.tm_isdst = -1;
+            libc::mktime(&mut parts);
         }
         libc::strftime(
             text.as_mut_ptr().cast(),
