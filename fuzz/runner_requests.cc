@@ -1,5 +1,6 @@
 // What a runner reads from whoever reaches its socket.
 #include "fuzz/input.h"
+#include "runner/apply_template.h"
 #include "runner/protocol.h"
 
 namespace fuzz = axollama::fuzz;

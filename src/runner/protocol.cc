@@ -270,35 +270,6 @@ Result<std::vector<int32_t>> ReadDetokenize(std::string_view body) {
   return Tokens(*tokens, "tokens");
 }
 
-Result<std::string> ReadApplyTemplate(std::string_view body, std::string_view bos_token,
-                                      std::string_view eos_token) {
-  AX_ASSIGN_OR_RETURN(json::Object object, json::ParseObject(body, "the request"));
-  const json::Value* messages = json::Find(object, "messages");
-  if (messages == nullptr || !messages->is_array()) {
-    return Fail(Field("messages", "an array of messages"));
-  }
-  for (const json::Value& message : messages->get_array()) {
-    const json::Object* fields = message.if_object();
-    const json::Value* role = fields == nullptr ? nullptr : json::Find(*fields, "role");
-    if (role == nullptr || !role->is_string()) {
-      return Fail(Field("messages", "an array of objects with a \"role\""));
-    }
-  }
-  json::Object context{{"messages", *messages},
-                       {"add_generation_prompt", true},
-                       {"bos_token", bos_token},
-                       {"eos_token", eos_token}};
-  if (const json::Value* tools = json::Find(object, "tools")) {
-    if (!tools->is_array()) return Fail(Field("tools", "an array"));
-    context["tools"] = *tools;
-  }
-  if (const json::Value* more = json::Find(object, "chat_template_kwargs")) {
-    if (!more->is_object()) return Fail(Field("chat_template_kwargs", "an object"));
-    for (const auto& [key, value] : more->get_object()) context[key] = value;
-  }
-  return json::Write(context);
-}
-
 std::string WritePiece(std::string_view text, const std::vector<int32_t>& tokens,
                        json::Array probabilities) {
   json::Object object{{"content", text}, {"stop", false}, {"tokens", IdArray(tokens)}};

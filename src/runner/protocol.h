@@ -42,11 +42,6 @@ struct TokenizeRequest {
 Result<TokenizeRequest> ReadTokenize(std::string_view body);
 Result<std::vector<int32_t>> ReadDetokenize(std::string_view body);
 
-// What the chat template gets to see: {messages, add_generation_prompt, bos_token, eos_token} and
-// the members of chat_template_kwargs.
-Result<std::string> ReadApplyTemplate(std::string_view body, std::string_view bos_token,
-                                      std::string_view eos_token);
-
 // One event of a stream that goes on, and the last: `data: {...}` and an empty line.
 // `probabilities`: completion_probabilities; empty: none were asked for, or no token came.
 std::string WritePiece(std::string_view text, const std::vector<int32_t>& tokens,

@@ -144,22 +144,6 @@ TEST(ProtocolTest, OtherRequests) {
   EXPECT_FALSE(ReadTokenize("{}"));
   EXPECT_EQ(*ReadDetokenize(R"({"tokens":[5,6]})"), (std::vector<int32_t>{5, 6}));
   EXPECT_FALSE(ReadDetokenize(R"({"tokens":"5"})"));
-  EXPECT_EQ(*ReadApplyTemplate(R"({"messages":[{"role":"user","content":"hi"}],
-                                   "chat_template_kwargs":{"enable_thinking":false}})",
-                               "<s>", ""),
-            R"({"messages":[{"role":"user","content":"hi"}],"add_generation_prompt":true,)"
-            R"("bos_token":"<s>","eos_token":"","enable_thinking":false})");
-  for (const std::string_view bad : {R"({})", R"({"messages":{}})", R"({"messages":["hi"]})",
-                                     R"({"messages":[{"content":"hi"}]})"}) {
-    EXPECT_FALSE(ReadApplyTemplate(bad, "", "")) << bad;
-  }
-}
-
-TEST(ProtocolTest, TheTemplateSeesTheTools) {
-  EXPECT_EQ(*ReadApplyTemplate(R"({"messages":[],"tools":[{"type":"function"}]})", "", ""),
-            R"({"messages":[],"add_generation_prompt":true,"bos_token":"","eos_token":"",)"
-            R"("tools":[{"type":"function"}]})");
-  EXPECT_FALSE(ReadApplyTemplate(R"({"messages":[],"tools":"x"})", "", ""));
 }
 
 TEST(ProtocolTest, Answers) {

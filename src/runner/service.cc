@@ -9,8 +9,10 @@
 #include "base/http_status.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "runner/apply_template.h"
 #include "runner/probabilities.h"
 #include "runner/protocol.h"
+#include "text/go_template.h"
 
 namespace axollama::runner {
 namespace {
@@ -68,14 +70,22 @@ Result<std::string> Detokenize(const ModelInfo& info, std::string_view body) {
   return json::Write(json::Object{{"content", content}});
 }
 
-Result<std::string> ApplyTemplate(const ModelInfo& info, std::string_view body) {
+Result<std::string> Render(const ModelInfo& info, const TemplateRequest& request) {
+  if (request.go_template) {
+    AX_ASSIGN_OR_RETURN(const auto compiled, text::GoTemplate::Compile(*request.go_template));
+    return compiled->Render(request.context);
+  }
   if (info.compiled_template == nullptr) {
     return Fail(ErrorKind::kInvalid,
                 "the model has no chat template: put a chat_template.jinja into " + info.folder);
   }
-  AX_ASSIGN_OR_RETURN(const std::string context,
+  return info.compiled_template->Render(request.context);
+}
+
+Result<std::string> ApplyTemplate(const ModelInfo& info, std::string_view body) {
+  AX_ASSIGN_OR_RETURN(const TemplateRequest request,
                       ReadApplyTemplate(body, info.bos_token, info.eos_token));
-  AX_ASSIGN_OR_RETURN(const std::string prompt, info.compiled_template->Render(context));
+  AX_ASSIGN_OR_RETURN(const std::string prompt, Render(info, request));
   return json::Write(json::Object{{"prompt", prompt}});
 }
 

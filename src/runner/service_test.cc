@@ -206,6 +206,11 @@ TEST_F(ServiceTest, PropsAndText) {
   EXPECT_EQ(Call("POST", "/detokenize", R"({"tokens":[97,256]})").body, R"({"content":"a<|a|>"})");
   EXPECT_EQ(Call("POST", "/detokenize", R"({"tokens":[9999]})").status, 400);
   EXPECT_EQ(Call("POST", "/apply-template", R"({"messages":[]})").status, 400);  // it has none
+  EXPECT_EQ(Call("POST", "/apply-template",
+                 R"({"go_template":"<{{ .Prompt }}>","messages":[{"role":"user","content":"hi"}]})")
+                .body,
+            R"({"prompt":"<hi>"})");
+  EXPECT_EQ(Call("POST", "/apply-template", R"({"go_template":"{{","messages":[]})").status, 400);
   EXPECT_EQ(Call("GET", "/completion").status, 405);
   EXPECT_EQ(Call("POST", "/health").status, 405);
   EXPECT_EQ(Call("GET", "/nothing").status, 404);
