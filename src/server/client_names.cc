@@ -36,7 +36,12 @@ std::string ClientNames::Of(const net::Request& request) const {
   const std::string_view address = Address(request.peer);
   std::string_view name = address.empty() ? std::string_view("unknown") : address;
   if (!Trusted(address)) return std::string(name);
-  std::string_view said = Trim(request.headers.Get(header_));
+  // A proxy may add a header of its own behind its client's.
+  std::string all;
+  for (const auto& [key, value] : request.headers.list) {
+    if (net::SameName(key, header_)) all += (all.empty() ? "" : ",") + value;
+  }
+  std::string_view said = Trim(all);
   if (net::SameName(header_, "X-Forwarded-For")) {
     // Each proxy appends whom it saw: what stands before the last stranger is the stranger's word.
     while (!said.empty()) {

@@ -47,6 +47,13 @@ TEST(ClientNames, WhatTheClientSaidItselfDoesNotCount) {
   EXPECT_EQ(names.Of(From("10.0.0.1:1", "X-Forwarded-For", "10.0.0.9")), "10.0.0.9");
 }
 
+TEST(ClientNames, AProxysOwnHeaderBehindItsClients) {
+  const ClientNames names(Networks({"10.0.0.1"}), "X-Forwarded-For");
+  net::Request request = From("10.0.0.1:1", "X-Forwarded-For", "6.6.6.6");
+  request.headers.list.emplace_back("x-forwarded-for", "1.2.3.4");
+  EXPECT_EQ(names.Of(request), "1.2.3.4");
+}
+
 TEST(ClientNames, AHeaderOfOnesOwn) {
   const ClientNames names(Networks({"127.0.0.1"}), "X-OpenWebUI-User-Id");
   EXPECT_EQ(names.Of(From("127.0.0.1:1", "X-OpenWebUI-User-Id", "a, b")), "a, b");

@@ -57,6 +57,15 @@ TEST_F(GuardTest, WithoutKeysOnlyNearClientsManage) {
   }
 }
 
+TEST_F(GuardTest, WhoseKeyItIs) {
+  const std::string key = Key("kitchen", keys::kInference);
+  const Guard guard = Make();
+  EXPECT_EQ(guard.KeyName(From("8.8.8.8:5", {{"Authorization", "Bearer " + key}})), "kitchen");
+  EXPECT_EQ(guard.KeyName(From("8.8.8.8:5", {{"x-api-key", key}})), "kitchen");
+  EXPECT_EQ(guard.KeyName(From("8.8.8.8:5", {{"x-api-key", key + "x"}})), "");
+  EXPECT_EQ(guard.KeyName(From("127.0.0.1:5")), "");
+}
+
 TEST_F(GuardTest, ScopesCoverTheirRoutesAlone) {
   const Guard guard = Make();
   const struct {

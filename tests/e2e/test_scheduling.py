@@ -241,6 +241,22 @@ class Scheduling(unittest.TestCase):
                                             r"of CMM, the card has \d+ MiB")
             self.assertEqual(server.loaded(), [MODEL])
 
+    def test_memory_that_another_program_has(self):
+        with self.server(fits=1.7) as first:
+            self.assert_served(first)
+            shared = {name: first.env[name]
+                      for name in ("AXSIM_CONFIG", "AXSIM_STATE", "AXOLLAMA_RUNTIME_DIR")}
+            with self.server(**shared) as second:
+                refused = second.generate("Hi")
+                self.assertEqual(refused.status, 503)
+                self.assertRegex(refused.error, r"the card has \d+ MiB, of which other programs have "
+                                                r"\d+ MiB and pinned models 0 MiB$")
+                self.assertEqual(first.loaded(), [MODEL])
+                first.unload()
+                wait_until(lambda: not first.runners(), "the runner has ended")
+                self.assert_served(second)
+                self.assertNotIn("rebooting the card", first.log_text() + second.log_text())
+
     def test_expires_at_follows_keep_alive(self):
         with self.server(OLLAMA_KEEP_ALIVE="2h") as server:
             for keep_alive, minutes in ((None, 120), ("10m", 10), (None, 10), (3600, 60),
