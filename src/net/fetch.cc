@@ -62,7 +62,8 @@ class CurlFetcher final : public Fetcher {
       hop.proxy = ProxyFor(proxies_, url.https, url.host, url.port);
       hop.private_allowed = private_allowed;
       hop.follow = request.method == "GET" || request.method == "HEAD";
-      AX_RETURN_IF_ERROR(RunHop(&hop, url.Origin() == origin ? request.bearer : ""));
+      const bool trusted = url.Origin() == origin && (url.https || IsLoopbackHost(url.host));
+      AX_RETURN_IF_ERROR(RunHop(&hop, trusted ? request.bearer : ""));
       if (!hop.Redirects()) return {};
       const std::string location(hop.headers.Get("Location"));
       if (location.empty() || redirects >= options_.max_redirects) {

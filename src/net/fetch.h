@@ -2,10 +2,11 @@
 // streamed answers. The face of libcurl; net/client.h speaks to our own processes.
 //
 // What a server answers is untrusted: every redirect is followed here and checked like the first
-// URL (scheme, host, address), `bearer` goes to the origin of the first URL alone, nothing is
-// decompressed, and bodies have a limit. Proxies are the environment's (net/proxy.h); of a host
-// that a proxy reaches only the name can be checked. Certificates are checked against the file that
-// CURL_CA_BUNDLE or SSL_CERT_FILE names, else against the system's.
+// URL (scheme, host, address), `bearer` goes to the origin of the first URL alone and never without
+// encryption beyond one's own machine, nothing is decompressed, and bodies have a limit. Proxies
+// are the environment's (net/proxy.h); of a host that a proxy reaches only the name can be checked.
+// Certificates are checked against the file that CURL_CA_BUNDLE or SSL_CERT_FILE names, else
+// against the system's.
 //
 // Owner: the caller. Threads: one thread runs requests, one at a time; Cancel() may come from any.
 // The process must ignore SIGPIPE.

@@ -38,6 +38,7 @@ const Routes::Route Routes::kRoutes[] = {
     {"GET HEAD", "/api/tags", &Routes::Tags, Need::kInference},
     {"GET", "/api/ps", &Routes::Ps, Need::kInference},
     {"POST", "/api/show", &Routes::Show, Need::kInference},
+    {"POST", "/api/pull", &Routes::Pull, Need::kManage},
     {"POST", "/api/generate", &Routes::Generate, Need::kInference},
     {"POST", "/api/chat", &Routes::Chat, Need::kInference},
     {"GET", "/v1/models", &Routes::OpenAiModels, Need::kInference},
@@ -53,8 +54,10 @@ const Routes::Route Routes::kRoutes[] = {
     {"GET HEAD", "/health", &Routes::Health, Need::kNothing},
 };
 
-Routes::Routes(Models* models, AccessRules access, GuardOptions guard, ClientNames clients)
+Routes::Routes(Models* models, pull::Puller* puller, AccessRules access, GuardOptions guard,
+               ClientNames clients)
     : models_(models),
+      puller_(puller),
       access_(std::move(access)),
       guard_(std::move(guard)),
       clients_(std::move(clients)) {}

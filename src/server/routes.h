@@ -14,11 +14,16 @@
 #include "server/guard.h"
 #include "server/models.h"
 
+namespace axollama::pull {
+class Puller;
+}
+
 namespace axollama::server {
 
 class Routes {
  public:
-  Routes(Models* models, AccessRules access, GuardOptions guard, ClientNames clients);
+  Routes(Models* models, pull::Puller* puller, AccessRules access, GuardOptions guard,
+         ClientNames clients);
   void Handle(const net::Request& request, net::Responder& responder);
 
  private:
@@ -37,6 +42,8 @@ class Routes {
   void Tags(const net::Request& request, net::Responder& responder);
   void Ps(const net::Request& request, net::Responder& responder);
   void Show(const net::Request& request, net::Responder& responder);
+  // routes_pull.cc
+  void Pull(const net::Request& request, net::Responder& responder);
   // routes_generate.cc
   void Generate(const net::Request& request, net::Responder& responder);
   void Chat(const net::Request& request, net::Responder& responder);
@@ -57,6 +64,7 @@ class Routes {
   void Health(const net::Request& request, net::Responder& responder);
 
   Models* const models_;
+  pull::Puller* const puller_;
   const AccessRules access_;
   const Guard guard_;
   const ClientNames clients_;

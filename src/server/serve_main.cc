@@ -19,11 +19,13 @@
 #include "base/one_line.h"
 #include "net/client.h"
 #include "net/server.h"
+#include "pull/pull.h"
 #include "server/compat.h"
 #include "server/routes.h"
 #include "server/runtime_folder.h"
 #include "server/served_model.h"
 #include "server/settings.h"
+#include "store/store.h"
 
 namespace axollama::server {
 namespace {
@@ -199,7 +201,9 @@ int ServeMain(int argc, char** argv) {
   const auto runtime = RuntimeFolder::Open(RuntimeDir(), kStalePatience);
   if (!runtime) return FailStart(runtime.error().message);
   Models models(OptionsOf(settings), runtime->get());
-  Routes routes(&models, AccessRules(settings.origins, Hostname()), settings.guard,
+  store::Store store(store::OptionsFor(bundle::ModelRoots(settings.models)));
+  pull::Puller puller(&store, HomeDir() / "store" / "pulls", settings.transfer_streams);
+  Routes routes(&models, &puller, AccessRules(settings.origins, Hostname()), settings.guard,
                 ClientNames(settings.guard.proxies, settings.client_header));
   net::ServerOptions http;
   http.refusal_body = RefusalBody;
@@ -227,6 +231,7 @@ int ServeMain(int argc, char** argv) {
     _exit(0);
   }).detach();
   models.BeginShutdown();
+  puller.BeginShutdown();
   (*server)->Stop(kHandlerGrace);
   if (first_load.joinable()) first_load.join();
   models.EndAll();

@@ -221,6 +221,23 @@ const Setting kTable[] = {
      .help = "sockets and locks (default: $XDG_RUNTIME_DIR/axollama)",
      .exported = true,
      .set = OnlyExported},
+    {.name = "max_transfer_streams",
+     .ollama = "OLLAMA_MAX_TRANSFER_STREAMS",
+     .unset = "4",
+     .help = "how many parts of a model are brought at the same time",
+     .set = [](Settings* out, const SettingValues& values) -> Status {
+       AX_ASSIGN_OR_RETURN(const int64_t streams, WholeNumber(values.front(), 1, 32));
+       out->transfer_streams = static_cast<size_t>(streams);
+       return {};
+     }},
+    {.name = "hub",
+     .help = "URL of a mirror of the Hugging Face hub (default: HF_ENDPOINT, else the hub)",
+     .exported = true,
+     .set = OnlyExported},
+    {.name = "pull_hosts",
+     .help = "hosts with commas that pulls may use beside the hub's; .HOST: all below HOST",
+     .exported = true,
+     .set = OnlyExported},
     {.name = "axcl_lib",
      .help = "path of the AXCL library to use",
      .exported = true,

@@ -30,6 +30,7 @@ struct Settings {
   size_t max_loaded_models = 0;  // 0: as many as fit
   std::vector<std::string> pinned;
   std::chrono::milliseconds model_turn{0};
+  size_t transfer_streams = 0;  // parts of a pull that are brought at the same time
   std::chrono::milliseconds stall_limit{0};
   std::chrono::milliseconds load_limit{0};
   RebootPolicy reboot = RebootPolicy::kAuto;
