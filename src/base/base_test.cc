@@ -81,6 +81,28 @@ TEST(Json, RefusesRubbishAndSaysWhere) {
   EXPECT_FALSE(json::ParseObject("[]", "config.json"));
 }
 
+// A few bytes of text each, but dozens in memory.
+TEST(Json, RefusesTooManyValues) {
+  const auto list = [](size_t count, const std::string& item) {
+    std::string text = "[" + item;
+    for (size_t i = 1; i < count; ++i) text += "," + item;
+    text += "]";
+    return json::Parse(text);
+  };
+  EXPECT_TRUE(list(json::kMaxValues - 1, "1"));
+  const auto refused = list(json::kMaxValues + 1, "1");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message, "invalid JSON: it has more than 1000000 values");
+  EXPECT_FALSE(list(json::kMaxValues / 2 + 1, "[]"));
+  EXPECT_FALSE(list(json::kMaxValues / 3 + 1, R"({"a":1})"));
+  // What stands in a string is text, however it is quoted.
+  EXPECT_TRUE(json::Parse("\"" + std::string(2 * json::kMaxValues, ',') + "\""));
+  std::string quotes = "\"";
+  for (size_t i = 0; i <= json::kMaxValues; ++i) quotes += "\\\",";
+  quotes += "\"";
+  EXPECT_TRUE(json::Parse(quotes));
+}
+
 TEST(Json, TypedReadsNameTheKey) {
   const auto object = json::ParseObject(R"({"n":8.0,"f":1.5,"s":"x","b":true,"z":null})", "test");
   ASSERT_TRUE(object);

@@ -78,6 +78,19 @@ void WriteString(std::string_view text, std::string* out) {
   out->push_back('"');
 }
 
+// Of good JSON: how many values and keys there can be.
+size_t CountParts(std::string_view text) {
+  size_t count = 1;
+  bool in_string = false;
+  for (size_t at = 0; at < text.size(); ++at) {
+    const char c = text[at];
+    if (c == '"') in_string = !in_string;
+    if (in_string && c == '\\') ++at;  // whatever it escapes
+    if (!in_string && (c == ',' || c == ':' || c == '[' || c == '{')) ++count;
+  }
+  return count;
+}
+
 void WriteDouble(double value, std::string* out) {
   if (!std::isfinite(value)) {  // JSON has no word for it
     out->append("null");
@@ -91,6 +104,10 @@ void WriteDouble(double value, std::string* out) {
 }  // namespace
 
 Result<Value> Parse(std::string_view text) {
+  if (CountParts(text) > kMaxValues) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("invalid JSON: it has more than {} values", kMaxValues));
+  }
   boost::json::parse_options options;
   options.max_depth = kMaxDepth;
   boost::json::stream_parser parser({}, options);

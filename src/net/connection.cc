@@ -16,6 +16,7 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr std::chrono::milliseconds kLingerTime{2'000};
+constexpr size_t kSmallBodyBytes = 1u << 20;
 constexpr std::string_view kJson = "application/json; charset=utf-8";
 
 }  // namespace
@@ -42,6 +43,7 @@ void Connection::Close() {
     return;
   }
   LeaveIdle();
+  HasRoomForBody(0);
   state_ = State::kClosed;
   boost::system::error_code ignored;
   socket_.close(ignored);
@@ -55,6 +57,7 @@ void Connection::CloseUnlessHandling() {
 
 void Connection::EnterIdle() {
   state_ = State::kIdle;
+  HasRoomForBody(0);
   scanned_ = 0;
   if (in_.empty()) in_ = std::string();  // an idle connection holds no buffer
   idle_since_ = std::chrono::steady_clock::now();
@@ -250,21 +253,22 @@ bool Connection::StartBody() {
 }
 
 bool Connection::ProcessBody() {
-  if (!head_.chunked) {
+  bool complete = false;
+  if (head_.chunked) {
+    auto used = chunks_.Feed(in_, &body_);
+    if (!used) {
+      Refuse(used.error().status, used.error().message, true);
+      return true;
+    }
+    in_.erase(0, *used);
+    complete = chunks_.done();
+  } else {
     const size_t wanted = static_cast<size_t>(*head_.content_length) - body_.size();
     const size_t used = std::min(wanted, in_.size());
     body_.append(in_, 0, used);
     in_.erase(0, used);
-    if (used < wanted) return false;
-    Dispatch();
-    return true;
+    complete = used == wanted;
   }
-  auto used = chunks_.Feed(in_, &body_);
-  if (!used) {
-    Refuse(used.error().status, used.error().message, true);
-    return true;
-  }
-  in_.erase(0, *used);
   if (body_.size() > core_->options.max_body_bytes) {
     Refuse(413,
            fmt::format("the request's body, {} bytes so far, is over the limit of {} bytes",
@@ -272,9 +276,20 @@ bool Connection::ProcessBody() {
            true);
     return true;
   }
-  if (!chunks_.done()) return false;
+  if (!HasRoomForBody(body_.size())) {
+    Refuse(503, "server busy, please try again.  too much is being sent at once", true);
+    return true;
+  }
+  if (!complete) return false;
   Dispatch();
   return true;
+}
+
+// Counts the body as `bytes` long. One connection may have a long body, not all of them at once.
+bool Connection::HasRoomForBody(size_t bytes) {
+  core_->bodies_bytes += bytes - body_bytes_;
+  body_bytes_ = bytes;
+  return bytes <= kSmallBodyBytes || core_->bodies_bytes <= core_->options.max_bodies_bytes;
 }
 
 void Connection::Dispatch() {
@@ -298,6 +313,7 @@ void Connection::Dispatch() {
   setup.http_1_0 = head_.http_1_0;
   setup.keep_alive = head_.keep_alive && !core_->stopping;
   setup.write_timeout = core_->options.write_timeout;
+  setup.stream_timeout = core_->options.stream_timeout;
   setup.post_gone = [core = core_, weak = weak_from_this()] {
     asio::post(core->io, [weak] {
       if (const auto self = weak.lock()) self->HandleGone();
@@ -387,6 +403,7 @@ void Connection::Refuse(int status, const std::string& message, bool close) {
 // would reset the connection and could destroy the answer before it was read.
 void Connection::Linger() {
   LeaveIdle();
+  HasRoomForBody(0);
   state_ = State::kLinger;
   in_ = std::string();
   ::shutdown(socket_.native_handle(), SHUT_WR);

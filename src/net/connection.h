@@ -34,6 +34,7 @@ struct Core {
   std::unordered_set<std::shared_ptr<Connection>> connections;
   std::list<Connection*> idle;  // waiting for a request, the longest first
   bool stopping = false;
+  size_t bodies_bytes = 0;                             // of requests that are not answered yet
   std::string scratch = std::string(64u << 10, '\0');  // what recv fills
   Pool pool;
 };
@@ -49,6 +50,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void Close();
   // For the end of the server: closes unless a handler runs.
   void CloseUnlessHandling();
+  const std::string& peer() const { return peer_; }
   // Of a connection in Core::idle.
   std::chrono::steady_clock::time_point idle_since() const { return idle_since_; }
 
@@ -70,6 +72,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool ProcessHead();
   bool ProcessBody();
   bool StartBody();
+  bool HasRoomForBody(size_t bytes);
   void Dispatch();
   void OnHandled();
   void HandleGone();
@@ -98,6 +101,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   size_t scanned_ = 0;
   RequestHead head_;
   std::string body_;
+  size_t body_bytes_ = 0;  // as counted in Core::bodies_bytes
   ChunkDecoder chunks_;
   std::shared_ptr<Exchange> exchange_;
 };

@@ -1,9 +1,7 @@
 #include "net/exchange.h"
 
 #include <fmt/format.h>
-#include <linux/sockios.h>
 #include <poll.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -35,12 +33,6 @@ std::string Clean(std::string_view text) {
       out.begin(), out.end(), [](unsigned char c) { return (c < 0x20 && c != '\t') || c == 0x7f; },
       ' ');
   return out;
-}
-
-// Bytes the kernel still holds for a peer that has not taken them.
-int UntakenBytes(int fd) {
-  int bytes = 0;
-  return ::ioctl(fd, SIOCOUTQ, &bytes) == 0 ? bytes : 0;
 }
 
 }  // namespace
@@ -172,7 +164,8 @@ void Exchange::Fail() {
 bool Exchange::SendAll(std::string_view head, std::string_view body, std::string_view tail) {
   using Clock = std::chrono::steady_clock;
   std::string_view parts[3] = {head, body, tail};
-  auto deadline = Clock::now() + setup_.write_timeout;
+  const auto limit = streaming_ ? setup_.stream_timeout : setup_.write_timeout;
+  auto deadline = Clock::now() + limit;
   for (;;) {
     iovec pieces[3];
     size_t count = 0;
@@ -191,22 +184,18 @@ bool Exchange::SendAll(std::string_view head, std::string_view body, std::string
         part.remove_prefix(used);
         n -= static_cast<ssize_t>(used);
       }
-      deadline = Clock::now() + setup_.write_timeout;
+      deadline = Clock::now() + limit;
       continue;
     }
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK) break;
-    const int untaken = UntakenBytes(setup_.fd);
+    // There is room again once a good part of what the kernel holds was taken: who reads a few
+    // bytes now and then does not keep a handler, and with it a model, for ever.
     const auto left =
         std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
     pollfd wait{setup_.fd, POLLOUT, 0};
     const int ready = ::poll(&wait, 1, static_cast<int>(std::clamp<int64_t>(left, 0, 3'600'000)));
-    if (ready < 0 && errno != EINTR) break;
-    if (ready == 0) {
-      // A very slow reader takes bytes without making enough room to write: it is not stuck.
-      if (UntakenBytes(setup_.fd) >= untaken) break;
-      deadline = Clock::now() + setup_.write_timeout;
-    }
+    if (ready == 0 || (ready < 0 && errno != EINTR)) break;
   }
   Fail();
   return false;

@@ -33,7 +33,8 @@ class Exchange final : public Responder {
     bool head_only = false;  // HEAD
     bool http_1_0 = false;
     bool keep_alive = false;
-    std::chrono::milliseconds write_timeout{};
+    std::chrono::milliseconds write_timeout{};   // of whole answers
+    std::chrono::milliseconds stream_timeout{};  // of streams
     // Makes the server's thread call FireGone; any thread.
     std::function<void()> post_gone;
   };

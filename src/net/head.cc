@@ -1,5 +1,8 @@
 #include "net/head.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/error.hpp>
@@ -16,6 +19,10 @@ namespace http = boost::beast::http;
 
 tl::unexpected<HeadError> Bad(std::string message, int status = 400) {
   return tl::unexpected<HeadError>(HeadError{status, std::move(message)});
+}
+
+size_t CountLines(std::string_view block) {
+  return static_cast<size_t>(std::count(block.begin(), block.end(), '\n'));
 }
 
 // The lines between the first and the empty one: `name: value`, nothing before the name or between
@@ -88,7 +95,7 @@ std::optional<std::string> ReadFraming(const Headers& headers, bool* chunked,
 // the Host header.
 std::optional<std::string> ReadTarget(std::string_view target, RequestHead* head) {
   if (target == "*" && head->method == "OPTIONS") {
-    head->path = "*";
+    head->path.assign(1, '*');
     return std::nullopt;
   }
   if (target.empty() || target.front() != '/') {
@@ -146,6 +153,9 @@ HeadScan ScanHead(std::string_view data, size_t* scanned) {
 }
 
 HeadResult<RequestHead> ParseRequestHead(std::string_view block) try {
+  if (CountLines(block) > kMaxHeaders + 2) {  // the first line and the empty one
+    return Bad(fmt::format("the request has more than {} headers", kMaxHeaders), 431);
+  }
   if (auto wrong = CheckFieldLines(block)) return Bad(std::move(*wrong));
   http::request_parser<http::empty_body> parser;
   if (auto wrong = Put(parser, block)) return Bad("malformed request: " + *wrong);

@@ -20,6 +20,7 @@
 namespace axollama::net {
 
 inline constexpr size_t kMaxHeadBytes = 64u << 10;
+inline constexpr size_t kMaxHeaders = 128;
 
 enum class HeadScan { kMore, kEnd, kBad };
 

@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "net/connection.h"
 #include "net/listen.h"
+#include "net/network.h"
 
 namespace axollama::net {
 namespace {
@@ -28,6 +29,32 @@ namespace asio = boost::asio;
 
 constexpr std::chrono::milliseconds kAcceptPause{100};
 constexpr int kAcceptsAtOnce = 64;
+
+// A client that lost its power or its network says no goodbye: it is asked after a minute of
+// silence, and given up when for two it takes nothing of what was sent.
+constexpr int kAskAfterSeconds = 60;
+constexpr int kAskAgainSeconds = 15;
+constexpr int kAskTimes = 4;
+constexpr int kGiveUpMs = 120'000;
+
+void SetTcpOptions(int fd) {
+  const auto set = [fd](int level, int name, int value) {
+    ::setsockopt(fd, level, name, &value, sizeof(value));
+  };
+  set(IPPROTO_TCP, TCP_NODELAY, 1);
+  set(SOL_SOCKET, SO_SNDBUF, kSendBufferBytes);
+  set(SOL_SOCKET, SO_KEEPALIVE, 1);
+  set(IPPROTO_TCP, TCP_KEEPIDLE, kAskAfterSeconds);
+  set(IPPROTO_TCP, TCP_KEEPINTVL, kAskAgainSeconds);
+  set(IPPROTO_TCP, TCP_KEEPCNT, kAskTimes);
+  set(IPPROTO_TCP, TCP_USER_TIMEOUT, kGiveUpMs);
+}
+
+// Whoever has one address of an IPv6 network of 64 bits has them all.
+Network ClientNetwork(const IpAddress& address) {
+  const Network v4{*ParseIp("0.0.0.0"), 96};
+  return {address, v4.Contains(address) ? 128 : 64};
+}
 
 // Connections must leave descriptors for files, pipes and children.
 uint32_t AffordableConnections(uint32_t wanted) {
@@ -112,8 +139,31 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
     return true;
   }
 
+  // One address may not take every connection. Counted only once it could have too many.
+  bool HasPlaceFor(const sockaddr_storage& address) {
+    const uint32_t limit = core_->options.max_connections_per_address == 0
+                               ? std::max(max_connections_ / 2, 1u)
+                               : core_->options.max_connections_per_address;
+    const auto ip = tcp() ? ParseIp(AddressText(address)) : std::nullopt;
+    if (!ip || core_->connections.size() < limit) return true;
+    const Network client = ClientNetwork(*ip);
+    const auto is_same = [&](const Connection& connection) {
+      const auto other = ParseIp(connection.peer());
+      return other && client.Contains(*other);
+    };
+    size_t count = 0;
+    for (const auto& connection : core_->connections) count += is_same(*connection) ? 1 : 0;
+    if (count < limit) return true;
+    for (Connection* idle : core_->idle) {
+      if (!is_same(*idle)) continue;
+      idle->Close();
+      return true;
+    }
+    return false;
+  }
+
   void Accepted(int fd, const sockaddr_storage& address) {
-    if (core_->connections.size() >= max_connections_) {
+    if (core_->connections.size() >= max_connections_ || !HasPlaceFor(address)) {
       const std::string body = ErrorBody("server busy, please try again.  too many connections");
       const std::string answer =
           BuildHead(503, "application/json; charset=utf-8", static_cast<int64_t>(body.size()),
@@ -123,11 +173,7 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
       ::close(fd);
       return;
     }
-    if (tcp()) {
-      const int on = 1;
-      ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-      ::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-    }
+    if (tcp()) SetTcpOptions(fd);
     std::shared_ptr<Connection> connection;
     try {
       connection = std::make_shared<Connection>(core_, fd, tcp() ? AddressText(address) : "unix",

@@ -4,8 +4,9 @@
 // A handler runs on its own thread, so it may block; idle connections cost no thread. Bodies arrive
 // whole (limits below) before the handler is called. Refused by the server itself, one line of JSON
 // {"error":...}: malformed requests 400, both Content-Length and Transfer-Encoding 400, headers
-// over 64 KiB 431, bodies over the limit 413, a request not complete in time 408, more than
-// max_active handlers 503.
+// over 64 KiB or 128 lines 431, bodies over the limit 413 (503 when it is the limit of all
+// together), a request not complete in time 408, more than max_active handlers 503, and connections
+// over the limits 503 unless an idle one can make room.
 #pragma once
 
 #include <chrono>
@@ -54,14 +55,23 @@ class Responder {
 
 using Handler = std::function<void(const Request&, Responder&)>;
 
+// What the kernel keeps for a client that has not read it yet, about: more blocks the writer.
+inline constexpr int kSendBufferBytes = 256 << 10;
+
 struct ServerOptions {
   size_t max_body_bytes = 64u << 20;
+  // Of all bodies together, received and not answered yet; those up to 1 MiB are always taken.
+  size_t max_bodies_bytes = 256u << 20;
   uint32_t max_active = 1024;  // handlers at once
   uint32_t max_connections = 8192;
+  uint32_t max_connections_per_address = 0;          // 0: half of all; IPv6: per /64
   std::chrono::milliseconds header_timeout{30'000};  // first byte to end of header
   std::chrono::milliseconds body_timeout{300'000};
   std::chrono::milliseconds idle_timeout{600'000};  // kept alive without a request
+  // How long a client may leave no room for more: it has to take about a third of kSendBufferBytes
+  // in that time. A stream holds more than memory (a model), so it waits less.
   std::chrono::milliseconds write_timeout{120'000};
+  std::chrono::milliseconds stream_timeout{30'000};
   // The JSON of what the server itself refuses; `path` is empty where it could not be read. Called
   // on the server's thread. Absent: {"error":message}.
   std::function<std::string(int status, std::string_view path, std::string_view message)>

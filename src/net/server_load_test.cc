@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <atomic>
+#include <thread>
 
 #include "net/test_server.h"
 
@@ -128,7 +129,7 @@ TEST(ServerLoad, OnGoneWithNullWaitsForACallUnderWay) {
 
 TEST(ServerLoad, AReaderThatStopsBlocksTheWriterAndThenEndsIt) {
   ServerOptions options;
-  options.write_timeout = milliseconds(100);
+  options.stream_timeout = milliseconds(100);
   Latch ended;
   std::atomic<uint64_t> written{0};
   auto s = Serve(
@@ -143,7 +144,50 @@ TEST(ServerLoad, AReaderThatStopsBlocksTheWriterAndThenEndsIt) {
   TestSocket socket(s.address, 4096);
   socket.Send(kGet);
   EXPECT_TRUE(ended.Wait());
-  EXPECT_LT(written, 64u << 20);  // what the kernel holds for a peer is bounded
+  EXPECT_LT(written, 4u << 20);  // what the kernel holds for a peer is bounded
+}
+
+// It takes a few bytes all the time, but never enough to make room.
+TEST(ServerLoad, AReaderThatOnlySipsIsNoReason) {
+  ServerOptions options;
+  options.stream_timeout = milliseconds(200);
+  Latch ended;
+  auto s = Serve(
+      [&](const Request&, Responder& out) {
+        out.Begin(200, "text/plain");
+        const std::string chunk(64u << 10, 'x');
+        while (out.Write(chunk)) {
+        }
+        ended.Set();
+      },
+      options);
+  TestSocket socket(s.address, 4096);
+  socket.Send(kGet);
+  std::atomic<bool> over{false};
+  std::thread sips([&] {
+    while (!over && socket.Sip()) std::this_thread::sleep_for(milliseconds(5));
+  });
+  EXPECT_TRUE(ended.Wait());
+  over = true;
+  sips.join();
+}
+
+TEST(ServerLoad, OneSlowReaderHoldsUpNobodyElse) {
+  Latch blocked;
+  auto s = Serve([&](const Request& request, Responder& out) {
+    if (request.path != "/slow") return Echo(request, out);
+    out.Begin(200, "text/plain");
+    const std::string chunk(64u << 10, 'x');
+    for (int i = 0; i < 64; ++i) {
+      if (i == 1) blocked.Set();
+      if (!out.Write(chunk)) break;
+    }
+  });
+  TestSocket slow(s.address, 4096);
+  slow.Send("GET /slow HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+  EXPECT_TRUE(blocked.Wait());
+  for (int i = 0; i < 50; ++i) EXPECT_THAT(Ask(s.address, kGetClose), HasSubstr(" 200 OK"));
+  EXPECT_THAT(slow.ReadToEnd(), EndsWith("0\r\n\r\n"));
 }
 
 TEST(ServerLoad, ASlowReaderGetsEverything) {
@@ -185,6 +229,39 @@ TEST(ServerLoad, MoreHandlersThanAllowedAreRefused) {
   }));
 }
 
+TEST(ServerLoad, BodiesTogetherHaveALimit) {
+  constexpr size_t kBody = 3u << 20;
+  ServerOptions options;
+  options.max_bodies_bytes = 2 * kBody;
+  Latch go_on;
+  std::atomic<int> active{0};
+  auto s = Serve(
+      [&](const Request&, Responder& out) {
+        ++active;
+        EXPECT_TRUE(go_on.Wait());
+        out.Send(200, "text/plain", "done");
+      },
+      options);
+  const auto post = [](size_t bytes) {
+    return "POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: " +
+           std::to_string(bytes) + "\r\n\r\n" + std::string(bytes, 'x');
+  };
+  TestSocket first(s.address), second(s.address), small(s.address);
+  first.Send(post(kBody));
+  second.Send(post(kBody));
+  ASSERT_TRUE(Eventually([&] { return active == 2; }));
+  EXPECT_THAT(Ask(s.address, post(kBody)),
+              testing::AllOf(HasSubstr(" 503 "), HasSubstr("too much is being sent")));
+  small.Send(post(1000));  // hurts nobody
+  ASSERT_TRUE(Eventually([&] { return active == 3; }));
+  go_on.Set();
+  for (TestSocket* socket : {&first, &second, &small}) {
+    EXPECT_THAT(socket->ReadToEnd(), EndsWith("done"));
+  }
+  // What was answered makes room.
+  EXPECT_THAT(Ask(s.address, post(kBody)), EndsWith("done"));
+}
+
 TEST(ServerLoad, IdleConnectionsMakeRoomForNewOnes) {
   ServerOptions options;
   options.max_connections = 4;
@@ -193,6 +270,34 @@ TEST(ServerLoad, IdleConnectionsMakeRoomForNewOnes) {
   for (int i = 0; i < 8; ++i) idle.push_back(std::make_unique<TestSocket>(s.address));
   EXPECT_THAT(Ask(s.address, kGetClose), HasSubstr(" 200 OK"));
   EXPECT_EQ(idle.front()->ReadToEnd(), "");
+}
+
+TEST(ServerLoad, OneAddressDoesNotTakeEveryConnection) {
+  ServerOptions options;
+  options.max_connections = 100;
+  options.max_connections_per_address = 3;
+  Latch go_on;
+  std::atomic<int> active{0};
+  auto s = Serve(
+      [&](const Request&, Responder& out) {
+        ++active;
+        EXPECT_TRUE(go_on.Wait());
+        out.Send(200, "text/plain", "done");
+      },
+      options);
+  std::vector<std::unique_ptr<TestSocket>> busy;
+  for (int i = 0; i < 3; ++i) {
+    busy.push_back(std::make_unique<TestSocket>(s.address));
+    busy.back()->Send(kGet);
+  }
+  ASSERT_TRUE(Eventually([&] { return active == 3; }));
+  EXPECT_THAT(TestSocket(s.address).ReadToEnd(),
+              testing::AllOf(HasSubstr(" 503 "), HasSubstr("too many connections")));
+  go_on.Set();
+  for (auto& socket : busy) EXPECT_THAT(socket->ReadThrough("done"), HasSubstr(" 200 OK"));
+  // Its own connections that wait for nothing make room.
+  EXPECT_TRUE(
+      Eventually([&] { return Ask(s.address, kGetClose).find(" 200 OK") != std::string::npos; }));
 }
 
 TEST(ServerLoad, HoldsManyIdleConnections) {

@@ -114,6 +114,14 @@ TEST(Server, LimitsHeaders) {
       "GET /a HTTP/1.1\r\nHost: h\r\nConnection: close\r\nX: " + std::string(60'000, 'x');
   EXPECT_THAT(Ask(s.address, fits + "\r\n\r\n"), HasSubstr(" 200 OK"));
   EXPECT_THAT(Ask(s.address, fits + std::string(6'000, 'y')), HasSubstr(" 431 "));
+  const auto many = [](int count) {
+    std::string out = "GET /a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n";
+    for (int i = 2; i < count; ++i) out += "A: b\r\n";
+    out += "\r\n";
+    return out;
+  };
+  EXPECT_THAT(Ask(s.address, many(128)), HasSubstr(" 200 OK"));
+  EXPECT_THAT(Ask(s.address, many(129)), testing::AllOf(HasSubstr(" 431 "), HasSubstr("128")));
 }
 
 TEST(Server, LimitsBodiesAndSaysBothNumbers) {

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstdlib>
 #include <functional>
@@ -84,6 +85,12 @@ class TestSocket {
     const ssize_t n = ::recv(fd_, bytes, sizeof(bytes), 0);
     if (n > 0) received_.append(bytes, static_cast<size_t>(n));
     return n > 0;
+  }
+  // At most a few bytes, when some are there; false once nobody is at the other end.
+  bool Sip() {
+    char bytes[16];
+    const ssize_t n = ::recv(fd_, bytes, sizeof(bytes), MSG_DONTWAIT);
+    return n > 0 || (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK));
   }
   std::string ReadToEnd() {
     while (Receive()) {

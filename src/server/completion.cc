@@ -15,6 +15,7 @@ namespace {
 using std::chrono::milliseconds;
 
 // Tokenising and templates need no device; longer means that the runner is stuck.
+constexpr uint64_t kMaxTokenBytes = 512;
 constexpr milliseconds kAskLimit{30'000};
 
 // While it lives, the client's leaving ends whatever the slot's call is doing, and any wait.
@@ -206,6 +207,14 @@ Status WithLoaded(Models& models, const bundle::ModelRef& model,
 
 Result<std::vector<int32_t>> Tokenize(const Models::Grant& grant, CallSlot& slot,
                                       std::string_view text, bool add_special) {
+  // Tokens of this many bytes each are in no vocabulary, and making millions of tokens takes
+  // gigabytes.
+  const auto most = static_cast<uint64_t>(grant.props().context_tokens) * kMaxTokenBytes;
+  if (text.size() > most) {
+    return Fail(ErrorKind::kTooLong,
+                fmt::format("the prompt has {} bytes, more than the context of {} tokens can hold",
+                            text.size(), grant.props().context_tokens));
+  }
   AX_ASSIGN_OR_RETURN(
       const std::string body,
       AskRunner(grant.target(), "POST", "/tokenize",

@@ -14,6 +14,9 @@
 namespace axollama::server {
 namespace {
 
+// Of a compressed body: a thousandth of it may be all that was sent, by many clients at once.
+constexpr size_t kMaxPlainBytes = 8u << 20;
+
 bool Allows(std::string_view methods, std::string_view method) {
   while (!methods.empty()) {
     const size_t end = std::min(methods.find(' '), methods.size());
@@ -80,11 +83,12 @@ void Routes::Handle(const net::Request& request, net::Responder& responder) {
         responder.Send(403, kJson, RefusalBody(403, request.path, *refusal));
         return;
       }
-      if (request.headers.Get("Content-Encoding").empty()) {
+      const std::string_view encoding = request.headers.Get("Content-Encoding");
+      if (encoding.empty() || net::SameName(encoding, "identity")) {
         (this->*route.handler)(request, responder);
         return;
       }
-      const auto plain = net::Decompressed(request, net::ServerOptions().max_body_bytes);
+      const auto plain = net::Decompressed(request, kMaxPlainBytes);
       if (plain) {
         (this->*route.handler)(*plain, responder);
       } else {

@@ -5,9 +5,11 @@
 #include <malloc.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <thread>
@@ -78,6 +80,16 @@ std::string Hostname() {
   char name[256] = "";
   gethostname(name, sizeof(name) - 1);
   return name;
+}
+
+// The limit that shells set is for programs that use select(); a server may have what it is
+// allowed.
+void RaiseDescriptorLimit() {
+  constexpr rlim_t kEnough = 65'536;
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= kEnough) return;
+  limit.rlim_cur = std::min(limit.rlim_max, kEnough);
+  setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 ModelsOptions OptionsOf(const Settings& settings) {
@@ -198,6 +210,7 @@ int ServeMain(int argc, char** argv) {
   signal(SIGPIPE, SIG_IGN);
   const Fd signals(signalfd(-1, &ends, SFD_CLOEXEC));
 
+  RaiseDescriptorLimit();
   const auto runtime = RuntimeFolder::Open(RuntimeDir(), kStalePatience);
   if (!runtime) return FailStart(runtime.error().message);
   Models models(OptionsOf(settings), runtime->get());
