@@ -150,6 +150,13 @@ std::string WriteApplyTemplateRequest(const TemplateRequest& request) {
   if (request.enable_thinking) more.emplace("enable_thinking", *request.enable_thinking);
   if (!request.reasoning_effort.empty()) more.emplace("reasoning_effort", request.reasoning_effort);
   if (!more.empty()) object.emplace("chat_template_kwargs", std::move(more));
+  if (request.go_template) {
+    object.emplace("go_template", *request.go_template);
+    if (!request.suffix.empty()) {
+      object.emplace("prompt", request.prompt);
+      object.emplace("suffix", request.suffix);
+    }
+  }
   return json::Write(object);
 }
 

@@ -44,9 +44,11 @@ json::Array TemplateMessages(const std::vector<Message>& messages);
 
 struct TemplateRequest {
   json::Array messages;
-  std::string tools_json;               // an array, or empty
-  std::optional<bool> enable_thinking;  // absent: the template's own default
-  std::string reasoning_effort;         // empty: the same
+  std::string tools_json;                  // an array, or empty
+  std::optional<bool> enable_thinking;     // absent: the template's own default
+  std::string reasoning_effort;            // empty: the same
+  std::optional<std::string> go_template;  // instead of the model's own
+  std::string prompt, suffix;              // for that one: instead of messages, if both are given
 };
 std::string WriteApplyTemplateRequest(const TemplateRequest& request);
 Result<std::string> ParsePrompt(std::string_view body);

@@ -177,6 +177,12 @@ TEST(Runner, TextsAndTokensGoBothWays) {
   EXPECT_EQ(WriteApplyTemplateRequest(request),
             R"({"messages":[],"tools":[1],"chat_template_kwargs":)"
             R"({"enable_thinking":false,"reasoning_effort":"low"}})");
+  TemplateRequest go;
+  go.go_template = "{{ .Prompt }}";
+  EXPECT_EQ(WriteApplyTemplateRequest(go), R"({"messages":[],"go_template":"{{ .Prompt }}"})");
+  go.prompt = "a";
+  go.suffix = "b";
+  EXPECT_THAT(WriteApplyTemplateRequest(go), HasSubstr(R"(,"prompt":"a","suffix":"b"})"));
   EXPECT_EQ(*ParsePrompt(R"({"prompt":"x"})"), "x");
   EXPECT_FALSE(ParsePrompt("[]"));
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,7 @@ struct ServedModel {
   bundle::ModelRef ref;
   std::shared_ptr<const bundle::Bundle> bundle;  // of the folder, as it is now or as it was loaded
   std::string system;                            // empty: none
+  std::optional<std::string> go_template;        // instead of the bundle's own Jinja one
   api::Options parameters;                       // where a request says nothing
   std::vector<api::Message> messages;            // that come before those of a request
 };

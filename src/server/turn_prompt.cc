@@ -15,7 +15,8 @@
 namespace axollama::server {
 namespace {
 
-std::string_view EffortOf(api::Think think) {
+// Ollama's templates see thinking that is merely on as medium.
+std::string_view EffortOf(api::Think think, bool go_template) {
   switch (think) {
     case api::Think::kLow:
       return "low";
@@ -26,8 +27,9 @@ std::string_view EffortOf(api::Think think) {
     case api::Think::kMax:
       return "max";
     case api::Think::kUnset:
-    case api::Think::kOff:
     case api::Think::kOn:
+      return go_template ? "medium" : "";
+    case api::Think::kOff:
       break;
   }
   return "";
@@ -45,11 +47,7 @@ class PromptMaker {
         context_tokens_(context_tokens) {}
 
   Result<TurnPrompt> Make() {
-    if (style_.inserts && !turn_.plain->raw) {
-      const bundle::InsertMarks& marks = model_.bundle->insert;
-      return Tokens(marks.before + turn_.plain->prompt + marks.after + turn_.plain->suffix +
-                    marks.middle);
-    }
+    if (style_.inserts) return Insertion();
     if (style_.written_out) return Tokens(turn_.plain->prompt);
     const std::vector<api::Message> all = Conversation(model_, turn_);
     if (!turn_.truncate) return Render(all);
@@ -75,13 +73,9 @@ class PromptMaker {
 
  private:
   Result<TurnPrompt> Render(const std::vector<api::Message>& messages) {
-    api::TemplateRequest request;
+    api::TemplateRequest request = NewRequest();
     request.messages = dialect::ForTemplate(style_.dialect, api::TemplateMessages(messages));
     if (style_.calls) request.tools_json = turn_.tools_json;
-    if (style_.can.thinking) {
-      request.enable_thinking = turn_.think != api::Think::kOff;
-      request.reasoning_effort = EffortOf(turn_.think);
-    }
     AX_ASSIGN_OR_RETURN(std::string text,
                         ApplyTemplate(grant_, slot_, api::WriteApplyTemplateRequest(request)));
     if (style_.can.thinking && turn_.think == api::Think::kOff) {
@@ -96,6 +90,31 @@ class PromptMaker {
     AX_ASSIGN_OR_RETURN(TurnPrompt prompt, Tokens(std::move(text)));
     prompt.in_thinking = in_thinking;
     return prompt;
+  }
+
+  api::TemplateRequest NewRequest() const {
+    api::TemplateRequest request;
+    request.go_template = style_.go_template;
+    if (style_.can.thinking) {
+      request.enable_thinking = turn_.think != api::Think::kOff;
+      request.reasoning_effort = EffortOf(turn_.think, style_.go_template.has_value());
+    }
+    return request;
+  }
+
+  Result<TurnPrompt> Insertion() {
+    const std::string& before = turn_.plain->prompt;
+    const std::string& after = turn_.plain->suffix;
+    if (style_.inserts_by_marks) {
+      const bundle::InsertMarks& marks = model_.bundle->insert;
+      return Tokens(marks.before + before + marks.after + after + marks.middle);
+    }
+    api::TemplateRequest request = NewRequest();
+    request.prompt = before;
+    request.suffix = after;
+    AX_ASSIGN_OR_RETURN(std::string text,
+                        ApplyTemplate(grant_, slot_, api::WriteApplyTemplateRequest(request)));
+    return Tokens(std::move(text));
   }
 
   Result<TurnPrompt> Tokens(std::string text) {

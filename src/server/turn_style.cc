@@ -28,12 +28,18 @@ bool Constrained(const api::Turn& turn, const TurnStyle& style) {
 TurnStyle StyleOf(const ServedModel& model, const api::Turn& turn) {
   const std::string& family = model.bundle->model_type;
   TurnStyle style;
-  style.dialect = dialect::Choose(model.bundle->chat_template, family);
-  style.can = dialect::OfJinja(model.bundle->chat_template, family);
+  const bool given = turn.plain && turn.plain->go_template;
+  style.go_template = given ? turn.plain->go_template : model.go_template;
+  const std::string& own = model.bundle->chat_template;
+  style.dialect = dialect::Choose(style.go_template ? *style.go_template : own, family);
+  // What the model can do does not change with a template that a request brings.
+  style.can =
+      model.go_template ? dialect::OfGo(*model.go_template, family) : dialect::OfJinja(own, family);
   style.can.insert = style.can.insert || model.bundle->insert.known();
-  style.inserts = turn.plain && !turn.plain->suffix.empty();
+  style.inserts = turn.plain && !turn.plain->raw && !turn.plain->suffix.empty();
+  style.inserts_by_marks = !style.go_template || !dialect::OfGo(*style.go_template, family).insert;
   // Ollama's default template is the prompt alone.
-  style.written_out = turn.plain && (turn.plain->raw || model.bundle->chat_template.empty());
+  style.written_out = turn.plain && (turn.plain->raw || (!style.go_template && own.empty()));
   if (style.written_out || style.inserts) return style;
   using Choice = api::ToolChoice::Kind;
   const Choice choice = turn.tool_choice.kind;
@@ -59,9 +65,6 @@ Status CheckTurn(const ServedModel& model, const api::Turn& turn) {
     return bad(fmt::format("{} does not support insert", full));
   }
   if (HasImages(turn)) return bad(fmt::format("{} does not support vision", full));
-  if (turn.plain && turn.plain->go_template) {
-    return bad("\"template\" is not supported yet: leave it out");
-  }
   return {};
 }
 

@@ -3,6 +3,7 @@
 // Owner and threads: plain values and functions.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,10 +17,12 @@ namespace axollama::server {
 struct TurnStyle {
   dialect::Dialect dialect;
   dialect::Capabilities can;
+  std::optional<std::string> go_template;  // what takes the place of the bundle's Jinja template
   bool written_out = false;  // no template: the prompt is the text as it is, and so is the answer
   bool inserts = false;      // between the prompt and its suffix
-  bool thinks = false;       // the model thinks first, and that is told apart from its answer
-  bool calls = false;        // it may call tools
+  bool inserts_by_marks = false;  // the tokenizer's; else by the template
+  bool thinks = false;            // the model thinks first, and that is told apart from its answer
+  bool calls = false;             // it may call tools
   bool must_call = false;
 };
 

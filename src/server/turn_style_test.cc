@@ -93,6 +93,23 @@ TEST(TurnStyle, WhatStandsInTheMiddle) {
   EXPECT_FALSE(StyleOf(model, turn).thinks);
 }
 
+TEST(TurnStyle, AGoTemplateTakesTheBundlesPlace) {
+  api::Turn turn;
+  turn.model = "m";
+  turn.plain.emplace().prompt = "p";
+  ServedModel model = Model("");
+  EXPECT_TRUE(StyleOf(model, turn).written_out);
+  turn.plain->go_template = "{{ .Prompt }}!";
+  EXPECT_FALSE(StyleOf(model, turn).written_out);
+  EXPECT_EQ(StyleOf(model, turn).go_template, "{{ .Prompt }}!");
+  turn.plain->go_template.reset();
+  model.go_template = "{{ .Prompt }}{{ .Suffix }}{{ .Tools }}";
+  turn.plain->suffix = "s";
+  EXPECT_TRUE(CheckTurn(model, turn));
+  EXPECT_FALSE(StyleOf(model, turn).inserts_by_marks);
+  EXPECT_TRUE(StyleOf(model, turn).can.tools);
+}
+
 TEST(TurnReply, TellsApartAndNamesCalls) {
   api::Turn turn = Ask();
   turn.tools_json = kTool;

@@ -76,6 +76,29 @@ class Tools(unittest.TestCase):
         plain = self.ask("/api/chat", messages=ADDING).json["message"]
         self.assertNotIn("tool_calls", plain)
 
+    def test_required_calls_cannot_be_malformed(self):
+        other = {"type": "function", "function": {
+            "name": "say", "parameters": {"type": "object", "additionalProperties": False,
+                                          "properties": {"mood": {"enum": ["good", "bad"]}},
+                                          "required": ["mood"]}}}
+        for choice, names in (("required", ("add", "say")),
+                              ({"type": "function", "function": {"name": "say"}}, ("say",))):
+            for seed in range(3):
+                reply = self.server.post("/v1/chat/completions", {
+                    "model": "able", "messages": [{"role": "user", "content": "Hello."}],
+                    "tools": [TOOL, other], "tool_choice": choice, "parallel_tool_calls": False,
+                    "reasoning_effort": "none", "max_tokens": 200, "seed": seed})
+                self.assertEqual(reply.status, 200, reply.text)
+                said, = reply.json["choices"]
+                self.assertEqual(said["finish_reason"], "tool_calls", reply.text)
+                call, = said["message"]["tool_calls"]
+                self.assertIn(call["function"]["name"], names)
+                arguments = json.loads(call["function"]["arguments"])
+                if call["function"]["name"] == "say":
+                    self.assertIn(arguments["mood"], ("good", "bad"))
+                else:
+                    self.assertEqual({type(arguments[key]) for key in ("a", "b")}, {int})
+
     def test_a_model_without_tools_says_so(self):
         reply = self.ask("/api/chat", 400, model=MODEL, tools=[TOOL],
                          messages=[{"role": "user", "content": "Hi"}])

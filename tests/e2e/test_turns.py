@@ -35,6 +35,22 @@ class Turns(unittest.TestCase):
         self.assertEqual(self.rendered("/api/generate", prompt="Hi", system="Be brief."), prompt)
         self.assertEqual(self.rendered("/api/generate", prompt="Hi", raw=True), "Hi")
 
+    def test_a_template_of_the_requests_own(self):
+        go = "{{ if .System }}<s>{{ .System }}</s>{{ end }}<u>{{ .Prompt }}</u>"
+        fields = {"prompt": "Hi", "system": "Be brief."}
+        self.assertEqual(self.rendered("/api/generate", template=go, **fields),
+                         "<s>Be brief.</s><u>Hi</u>")
+        self.assertEqual(self.rendered("/api/generate", template="{{ .Prompt }}", **fields),
+                         self.rendered("/api/generate", **fields))
+        options = {"temperature": 0, "num_predict": 8}
+        answer = self.server.generate(**fields, template=go, options=options).json
+        raw = self.server.generate("<s>Be brief.</s><u>Hi</u>", raw=True, options=options).json
+        for name in ("response", "prompt_eval_count"):
+            self.assertEqual(answer[name], raw[name])
+        for bad in ("{{ .Prompt", "{{ nonsense }}"):
+            reply = self.server.generate("Hi", template=bad)
+            self.assertEqual(reply.status, 400, reply.text)
+
     def test_the_oldest_messages_are_dropped(self):
         system = {"role": "system", "content": "Remember the number 7."}
         talk = [system]
