@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <iterator>
 #include <limits>
 
 namespace axollama::engine {
@@ -14,6 +15,36 @@ constexpr float kNever = -std::numeric_limits<float>::infinity();
 float Bounded(float value) {
   constexpr float kMost = std::numeric_limits<float>::max();
   return std::clamp(value, -kMost, kMost);
+}
+
+// The first of the greatest; -1 when none is above -infinity. In lanes and blocks: one after the
+// other, 150,000 of them take longer than the token's way to its client.
+int32_t Likeliest(std::span<const float> logits) {
+  constexpr size_t kLanes = 16;
+  constexpr size_t kBlock = 1024;
+  const auto greater = [](float x, float than) { return x > than ? x : than; };  // never a NaN
+  float best = kNever;
+  size_t at = logits.size();
+  for (size_t first = 0; first < logits.size(); first += kBlock) {
+    const size_t end = std::min(first + kBlock, logits.size());
+    float lanes[kLanes];
+    std::fill(std::begin(lanes), std::end(lanes), kNever);
+    size_t id = first;
+    for (; id + kLanes <= end; id += kLanes) {
+      for (size_t lane = 0; lane < kLanes; ++lane) {
+        lanes[lane] = greater(logits[id + lane], lanes[lane]);
+      }
+    }
+    float most = kNever;
+    for (const float lane : lanes) most = greater(lane, most);
+    for (; id < end; ++id) most = greater(logits[id], most);
+    if (most > best) {
+      best = most;
+      at = first;
+    }
+  }
+  while (at < logits.size() && logits[at] != best) ++at;
+  return at < logits.size() ? static_cast<int32_t>(at) : -1;
 }
 
 }  // namespace
@@ -126,6 +157,12 @@ Result<int32_t> Sampler::Sample(std::span<const float> logits, std::span<const u
     return Fail(ErrorKind::kInternal, "the model gave " + std::to_string(logits.size()) +
                                           " logits instead of " + std::to_string(logits_.size()));
   }
+  const bool greedy = options_.temperature <= 0;
+  if (greedy && bias_.empty() && !penalise_ && banned_.empty() && allowed.empty()) {
+    const int32_t best = Likeliest(logits);
+    if (best >= 0 && std::isfinite(logits[static_cast<size_t>(best)])) return best;
+    return Fail(NothingToChoose(logits, false));
+  }
   std::copy(logits.begin(), logits.end(), logits_.begin());
   for (const auto& [id, added] : bias_) {
     float& logit = logits_[static_cast<size_t>(id)];
@@ -135,16 +172,9 @@ Result<int32_t> Sampler::Sample(std::span<const float> logits, std::span<const u
   for (const int32_t id : banned_) logits_[static_cast<size_t>(id)] = kNever;
   if (!allowed.empty()) ApplyMask(allowed);
 
-  if (options_.temperature <= 0) {
-    int32_t best = -1;
-    float best_logit = kNever;
-    for (size_t id = 0; id < logits_.size(); ++id) {
-      if (logits_[id] > best_logit) {
-        best_logit = logits_[id];
-        best = static_cast<int32_t>(id);
-      }
-    }
-    if (best >= 0 && std::isfinite(best_logit)) return best;
+  if (greedy) {
+    const int32_t best = Likeliest(logits_);
+    if (best >= 0 && std::isfinite(logits_[static_cast<size_t>(best)])) return best;
     return Fail(NothingToChoose(logits, !allowed.empty()));
   }
 

@@ -79,6 +79,27 @@ TEST(SamplerTest, GreedyTakesTheLikeliestAndTheLowestIdOnTies) {
   EXPECT_EQ(One({1, 3, 3, 2}, negative), 1);
 }
 
+TEST(SamplerTest, GreedyOverManyTokensFindsTheFirstOfTheGreatest) {
+  std::mt19937 random(3);
+  for (const size_t size : {1u, 15u, 17u, 1023u, 1024u, 1025u, 3001u}) {
+    for (int round = 0; round < 50; ++round) {
+      std::vector<float> logits(size);
+      for (float& logit : logits) logit = static_cast<float>(random() % 1000) - 2000;
+      logits[random() % size] = std::numeric_limits<float>::quiet_NaN();
+      logits[random() % size] = -kInf;
+      const size_t best = random() % size;
+      logits[best] = -1;
+      const size_t as_good = random() % size;
+      if (std::isfinite(logits[as_good])) logits[as_good] = -1;
+      const auto first = std::find(logits.begin(), logits.end(), -1.0f) - logits.begin();
+      EXPECT_EQ(One(logits, Greedy()), first) << size;
+      // The same of the copy that penalties and the like are applied to.
+      const auto other = static_cast<int32_t>((static_cast<size_t>(first) + 1) % size);
+      if (other != first) EXPECT_EQ(One(logits, Greedy(), {}, {other}), first) << size;
+    }
+  }
+}
+
 TEST(SamplerTest, DrawsWithTheDistribution) {
   const std::vector<float> logits = LogOf({0.1, 0.2, 0.3, 0.4});
   const auto shares = Shares(logits, Plain());

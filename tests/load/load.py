@@ -26,7 +26,7 @@ STREAMS = 32 if FULL else 8
 TOKENS = 48 if FULL else 12
 SHORT = 10_000 if FULL else 500
 CLIENTS = 16
-IDLE_MB = 24  # of the server, for 1,000 connections that wait: some KB each
+IDLE_MB = 8  # of the server, for 1,000 connections that wait: some KB each
 
 
 def prompt(i):

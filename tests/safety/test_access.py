@@ -26,7 +26,7 @@ HOSTS_AND_ORIGINS = (
 )
 LISTINGS = (("GET", "/api/tags", None), ("GET", "/api/ps", None),
             ("POST", "/api/show", {"model": MODEL}))
-ADMIN = (("POST", "/load", {}), ("POST", "/reset", {}))
+ADMIN = (("POST", "/load", {}), ("POST", "/reset", {}), ("POST", "/api/pull", {}))
 OPEN = ("/", "/api/version", "/health")
 FROM_AFAR = {"X-Forwarded-For": "203.0.113.9"}
 
