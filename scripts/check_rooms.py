@@ -36,8 +36,7 @@ ROOMS = {
              "src/pull", "src/runner", "src/store", "src/text"],
     "tests": ["abi", "sim", "src/api", "src/base", "src/bundle", "src/cli", "src/device",
               "src/dialect", "src/engine", "src/net", "src/npu", "src/runner", "src/server",
-              "src/store",
-              "src/text", "src/warden"],
+              "src/store", "src/text", "src/warden"],
 }
 # What only a room's tests may include besides, to run against the real neighbour.
 TESTS_MAY_ALSO = {"src/device": ["sim"], "src/npu": ["sim"]}

@@ -30,6 +30,7 @@ constexpr Command kCommands[] = {
     {"list", "list the models", axollama::cli::ListMain},
     {"ps", "list the loaded models", axollama::cli::PsMain},
     {"show", "show what is known of a model", axollama::cli::ShowMain},
+    {"add", "give a model folder a name", axollama::cli::AddMain},
     {"catalog", "list the models that can be pulled", axollama::cli::CatalogMain},
     {"key", "make, list and remove API keys", axollama::cli::KeyMain},
     {"sim", "make models for the simulated card, or make it fail", axollama::cli::SimMain},

@@ -5,10 +5,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "api/turn.h"
 #include "base/json.h"
 #include "base/result.h"
 
@@ -51,25 +53,28 @@ struct PsEntry {
 std::string WritePs(std::vector<PsEntry> models);
 
 struct ShowRequest {
-  std::string model;  // never empty; `name` is its old spelling
+  std::string model;   // never empty; `name` is its old spelling
+  std::string system;  // shown instead of the model's
   bool verbose = false;
 };
 Result<ShowRequest> ParseShow(std::string_view body);
 
 struct ShowResponse {
-  std::string license;
-  std::string modelfile;   // empty: made from name, template, system and parameters
-  std::string parameters;  // FormatParameters of options.h
-  std::string template_text;
+  std::vector<std::string> licenses;
+  std::string parameters;                  // FormatParameters of options.h
+  std::string template_text;               // the one that is used: the bundle's Jinja, or a Go one
+  std::optional<std::string> go_template;  // what a Modelfile may say
   std::string system;
+  std::vector<Message> messages;
   ModelDetails details;
   json::Object model_info;  // always written, also when empty
   std::vector<std::string> capabilities;
   int64_t modified_ns = 0;
 };
-// `name` is the model's, for the Modelfile text. Arrays of model_info with more than 5 entries are
-// emptied unless verbose.
-std::string WriteShow(std::string_view name, ShowResponse show, bool verbose);
+// `from` is what a Modelfile would name: the folder, or the model. Arrays of model_info with more
+// than 5 entries are emptied unless verbose.
+std::string WriteShow(std::string_view name, std::string_view from, ShowResponse show,
+                      bool verbose);
 
 std::string WriteVersion();
 

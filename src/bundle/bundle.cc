@@ -102,6 +102,19 @@ Status ReadStacks(const Infos& infos, Bundle* bundle) {
   return {};
 }
 
+// What a simulator's file says of its layers, under GGUF's names.
+std::vector<std::pair<std::string, double>> ProgramFacts(const json::Object& program) {
+  std::vector<std::pair<std::string, double>> facts;
+  for (const auto& [ours, gguf] :
+       {std::pair("ffn", "feed_forward_length"), std::pair("heads", "attention.head_count"),
+        std::pair("kv_heads", "attention.head_count_kv"),
+        std::pair("head_dim", "attention.key_length")}) {
+    const auto value = json::GetDouble(program, ours, 0);
+    if (value && *value > 0) facts.emplace_back(gguf, *value);
+  }
+  return facts;
+}
+
 // Fills what the files say: `simulator`, `weights`, `context_tokens`; returns the hidden size if
 // any file tells it.
 Result<std::optional<uint32_t>> ReadModelFiles(const Settings& settings, Bundle* bundle) {
@@ -117,6 +130,7 @@ Result<std::optional<uint32_t>> ReadModelFiles(const Settings& settings, Bundle*
     AX_ASSIGN_OR_RETURN(bundle->weights, json::GetString(program, "weights", ""));
     AX_ASSIGN_OR_RETURN(const int64_t width, json::GetInt(program, "hidden", 0));
     if (width > 0 && width <= INT32_MAX) hidden = static_cast<uint32_t>(width);
+    if (bundle->architecture.empty()) bundle->architecture = ProgramFacts(program);
   }
   if (bundle->weights.empty()) bundle->weights = settings.weights;
   // The mask of the decode group is one column longer than its cache: S + 1 positions.
@@ -206,6 +220,7 @@ Result<Bundle> Open(const fs::path& folder) {
   bundle.system_prompt = settings.system_prompt;
   bundle.stop_strings = settings.stop_strings;
   bundle.eos_ids = settings.eos_ids;
+  bundle.architecture = settings.architecture;
   AX_ASSIGN_OR_RETURN(const auto hidden, ReadModelFiles(settings, &bundle));
   AX_RETURN_IF_ERROR(OpenTable(files.embedding, hidden, settings, &bundle));
 

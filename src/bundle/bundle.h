@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -63,7 +64,9 @@ struct Bundle {
   std::string weights;                     // "s8", "s4", "bf16", or "" when unknown
   std::optional<uint32_t> context_tokens;  // config.json or a simulator file; the device decides
   std::optional<uint64_t> parameters;      // number of weights, when known
-  std::vector<std::string> notes;          // what was found and which contradictions, for the log
+  // What config.json says of the layers, by the second part of GGUF's key: "attention.head_count".
+  std::vector<std::pair<std::string, double>> architecture;
+  std::vector<std::string> notes;  // what was found and which contradictions, for the log
 };
 
 // Checks everything of design 5 that needs no device. Errors name the file and say what to do.

@@ -79,7 +79,26 @@ Status ReadFileName(const json::Object& object, const char* key, std::string* ou
   return {};
 }
 
+// For show only, so that a value of a wrong type is left out and no error.
+void ReadArchitecture(const json::Object& config, Settings* out) {
+  constexpr std::pair<const char*, const char*> kKeys[] = {
+      {"intermediate_size", "feed_forward_length"},
+      {"num_attention_heads", "attention.head_count"},
+      {"num_key_value_heads", "attention.head_count_kv"},
+      {"head_dim", "attention.key_length"},
+      {"rms_norm_eps", "attention.layer_norm_rms_epsilon"},
+      {"rope_theta", "rope.freq_base"},
+  };
+  for (const auto& [theirs, gguf] : kKeys) {
+    const json::Value* value = json::Find(config, theirs);
+    if (value != nullptr && value->is_number()) {
+      out->architecture.emplace_back(gguf, value->to_number<double>());
+    }
+  }
+}
+
 Status ReadConfig(const json::Object& config, Settings* out) {
+  ReadArchitecture(config, out);
   AX_RETURN_IF_ERROR(ReadCount(config, {"axmodel_num"}, &out->layers));
   AX_RETURN_IF_ERROR(ReadCount(config, {"tokens_embed_num"}, &out->embed_tokens));
   AX_RETURN_IF_ERROR(ReadCount(config, {"tokens_embed_size", "hidden_size"}, &out->embed_width));

@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -34,6 +35,7 @@ struct Settings {
   std::optional<int32_t> bos_id;
   std::vector<int32_t> eos_ids;  // in the order of their sources, no doubles
   std::vector<std::string> stop_strings;
+  std::vector<std::pair<std::string, double>> architecture;  // see Bundle
   std::vector<std::string> notes;
 };
 

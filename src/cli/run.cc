@@ -14,6 +14,7 @@
 #include "cli/remote.h"
 #include "cli/run_request.h"
 #include "cli/signals.h"
+#include "store/store.h"
 
 namespace axollama::cli {
 namespace {
@@ -62,7 +63,8 @@ Result<Answerer> OwnAnswerer(const RunOptions& options) {
     answerer.model = folder.filename().string() + ":latest";
   } else {
     // Said before a server is started, which would only say it later.
-    AX_RETURN_IF_ERROR(bundle::FindModel(bundle::ModelRoots({}), options.model));
+    const store::Store models(store::OptionsFor(bundle::ModelRoots({})));
+    AX_RETURN_IF_ERROR(models.Find(options.model));
   }
   AX_ASSIGN_OR_RETURN(answerer.own, OwnServer::Start(root, options.device));
   answerer.remote = std::make_unique<Remote>(answerer.own->address());

@@ -163,6 +163,7 @@ void Connection::Process() {
         break;
       case State::kHandling:
         // Requests sent ahead are kept for later, up to a limit; then only a hang-up is watched.
+        if (reader_) return;
         if (ended_) {
           OnEnd();
         } else if (in_.size() < kMaxHeadBytes) {
@@ -235,11 +236,18 @@ bool Connection::StartBody() {
     Dispatch();
     return true;
   }
-  if (head_.content_length.value_or(0) > core_->options.max_body_bytes) {
+  const bool streams = StreamsBody();
+  const uint64_t limit =
+      streams ? core_->options.max_streamed_bytes : core_->options.max_body_bytes;
+  if (head_.content_length.value_or(0) > limit) {
     Refuse(413,
            fmt::format("the request's body of {} bytes is over the limit of {} bytes",
-                       *head_.content_length, core_->options.max_body_bytes),
+                       *head_.content_length, limit),
            true);
+    return true;
+  }
+  if (streams) {
+    Dispatch();
     return true;
   }
   state_ = State::kBody;
@@ -250,6 +258,11 @@ bool Connection::StartBody() {
            MSG_NOSIGNAL | MSG_DONTWAIT);
   }
   return true;
+}
+
+bool Connection::StreamsBody() const {
+  const auto& streams = core_->options.streams_body;
+  return streams && streams(head_.method, head_.path);
 }
 
 bool Connection::ProcessBody() {
@@ -293,6 +306,8 @@ bool Connection::HasRoomForBody(size_t bytes) {
 }
 
 void Connection::Dispatch() {
+  const bool reads = state_ != State::kBody && StreamsBody() &&
+                     (head_.chunked || head_.content_length.value_or(0) > 0);
   timer_.cancel();
   deadline_ = std::chrono::steady_clock::time_point::max();
   auto request = std::make_shared<Request>();
@@ -311,7 +326,8 @@ void Connection::Dispatch() {
   setup.fd = socket_.native_handle();
   setup.head_only = request->method == "HEAD";
   setup.http_1_0 = head_.http_1_0;
-  setup.keep_alive = head_.keep_alive && !core_->stopping;
+  // What a handler leaves of a body could be taken for the next request.
+  setup.keep_alive = head_.keep_alive && !core_->stopping && !reads;
   setup.write_timeout = core_->options.write_timeout;
   setup.stream_timeout = core_->options.stream_timeout;
   setup.post_gone = [core = core_, weak = weak_from_this()] {
@@ -321,6 +337,17 @@ void Connection::Dispatch() {
   };
   exchange_ = std::make_shared<Exchange>(std::move(setup));
   state_ = State::kHandling;
+  if (reads) {
+    BodyReader::Setup body;
+    body.fd = socket_.native_handle();
+    body.received = std::exchange(in_, std::string());
+    if (!head_.chunked) body.length = head_.content_length;
+    body.expect_continue = head_.expect_continue;
+    body.max_bytes = core_->options.max_streamed_bytes;
+    body.timeout = core_->options.pause_timeout;
+    body.gone = [exchange = exchange_] { return exchange->gone(); };
+    request->source = reader_ = std::make_shared<BodyReader>(std::move(body));
+  }
   const bool accepted =
       core_->pool.Run([self = shared_from_this(), request, exchange = exchange_]() mutable {
         bool failed = false;
@@ -340,12 +367,14 @@ void Connection::Dispatch() {
       });
   if (!accepted) {
     exchange_.reset();
+    reader_.reset();
     Refuse(503, "server busy, please try again.  maximum pending requests exceeded",
-           !head_.keep_alive);
+           reads || !head_.keep_alive);
   }
 }
 
 void Connection::OnHandled() {
+  reader_.reset();
   const bool reusable = exchange_->reusable();
   const bool complete = exchange_->complete() && !exchange_->gone();
   exchange_.reset();

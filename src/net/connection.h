@@ -13,6 +13,7 @@
 #include <string>
 #include <unordered_set>
 
+#include "net/body_reader.h"
 #include "net/chunks.h"
 #include "net/exchange.h"
 #include "net/head.h"
@@ -73,6 +74,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool ProcessBody();
   bool StartBody();
   bool HasRoomForBody(size_t bytes);
+  bool StreamsBody() const;
   void Dispatch();
   void OnHandled();
   void HandleGone();
@@ -104,6 +106,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   size_t body_bytes_ = 0;  // as counted in Core::bodies_bytes
   ChunkDecoder chunks_;
   std::shared_ptr<Exchange> exchange_;
+  std::shared_ptr<BodyReader> reader_;  // while the handler reads the body itself
 };
 
 }  // namespace axollama::net

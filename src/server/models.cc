@@ -14,9 +14,9 @@ namespace axollama::server {
 namespace {
 
 // Whose card /health is about before anything was loaded: that of the models that are there.
-std::string DeviceOfBundles(const ModelsOptions& options) {
+std::string DeviceOfBundles(const store::Store& store) {
   std::string device;
-  for (const bundle::ModelRef& model : bundle::ListModels(options.roots)) {
+  for (const store::Model& model : store.List()) {
     const auto bundle = bundle::Open(model.folder);
     if (bundle && !bundle->simulator) return "axcl";
     if (bundle) device = "sim";
@@ -36,9 +36,10 @@ Schedule::Options QueueOptions(const ModelsOptions& options) {
 
 Models::Models(ModelsOptions options, RuntimeFolder* runtime)
     : options_(std::move(options)),
+      store_(store::OptionsFor(options_.roots)),
       runtime_(runtime),
       schedule_(QueueOptions(options_)),
-      last_device_(DeviceOfBundles(options_)) {
+      last_device_(DeviceOfBundles(store_)) {
   watcher_ = std::thread([this] { Watch(); });
   worker_ = std::thread([this] { Work(); });
 }

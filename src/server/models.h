@@ -36,6 +36,7 @@
 #include "server/runner_process.h"
 #include "server/runtime_folder.h"
 #include "server/schedule.h"
+#include "store/store.h"
 
 namespace axollama::server {
 
@@ -119,6 +120,7 @@ class Models {
 
   const std::vector<std::filesystem::path>& roots() const { return options_.roots; }
   int64_t default_context_tokens() const { return options_.context_tokens; }
+  store::Store& store() { return store_; }
 
   // Never unloaded from now on, but for a reboot of the card. Before the first request for it.
   void Pin(const bundle::ModelRef& model);
@@ -202,6 +204,7 @@ class Models {
   void OnRunnerExit(uint64_t id);
 
   const ModelsOptions options_;
+  store::Store store_;
   RuntimeFolder* const runtime_;
 
   std::mutex mutex_;

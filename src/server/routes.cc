@@ -38,10 +38,20 @@ bool Matches(std::string_view pattern, std::string_view path) {
 const Routes::Route Routes::kRoutes[] = {
     {"GET HEAD", "/", &Routes::Root, Need::kNothing},
     {"GET HEAD", "/api/version", &Routes::Version, Need::kNothing},
+    {"GET", "/api/status", &Routes::CloudStatus, Need::kNothing},
     {"GET HEAD", "/api/tags", &Routes::Tags, Need::kInference},
     {"GET", "/api/ps", &Routes::Ps, Need::kInference},
     {"POST", "/api/show", &Routes::Show, Need::kInference},
     {"POST", "/api/pull", &Routes::Pull, Need::kManage},
+    {"POST", "/api/create", &Routes::Create, Need::kManage},
+    {"POST", "/api/copy", &Routes::Copy, Need::kManage},
+    {"DELETE", "/api/delete", &Routes::Delete, Need::kManage},
+    {"HEAD", "/api/blobs/*", &Routes::HeadBlob, Need::kManage},
+    {"POST", "/api/blobs/*", &Routes::PostBlob, Need::kManage},
+    {"POST", "/api/push", &Routes::Push, Need::kManage},
+    {"POST", "/api/me", &Routes::Account, Need::kNothing},
+    {"POST", "/api/signout", &Routes::Account, Need::kNothing},
+    {"DELETE", "/api/user/keys/*", &Routes::Account, Need::kNothing},
     {"POST", "/api/generate", &Routes::Generate, Need::kInference},
     {"POST", "/api/chat", &Routes::Chat, Need::kInference},
     {"GET", "/v1/models", &Routes::OpenAiModels, Need::kInference},
@@ -133,10 +143,12 @@ bool SendLine(net::Responder& responder, std::string line) {
   return responder.Write(line);
 }
 
-Result<bundle::ModelRef> FindUnderRoots(const Models& models, std::string_view path) {
+Result<bundle::ModelRef> FindUnderRoots(Models& models, std::string_view path) {
   namespace fs = std::filesystem;
   if (path.find('/') == std::string_view::npos) {
-    if (auto model = bundle::FindModel(models.roots(), path)) return model;
+    if (const auto model = models.store().Find(path)) {
+      return bundle::ModelRef{model->name.Short(), model->folder};
+    }
   } else if (path.find('\0') == std::string_view::npos) {
     std::error_code error;
     const fs::path folder = fs::canonical(fs::path(path), error);

@@ -25,6 +25,8 @@ class Routes {
   Routes(Models* models, pull::Puller* puller, AccessRules access, GuardOptions guard,
          ClientNames clients);
   void Handle(const net::Request& request, net::Responder& responder);
+  // Whose bodies may be larger than memory: uploads of blobs.
+  static bool StreamsBody(std::string_view method, std::string_view path);
 
  private:
   using Method = void (Routes::*)(const net::Request&, net::Responder&);
@@ -44,6 +46,15 @@ class Routes {
   void Show(const net::Request& request, net::Responder& responder);
   // routes_pull.cc
   void Pull(const net::Request& request, net::Responder& responder);
+  void CloudStatus(const net::Request& request, net::Responder& responder);
+  // routes_store.cc
+  void Create(const net::Request& request, net::Responder& responder);
+  void Copy(const net::Request& request, net::Responder& responder);
+  void Delete(const net::Request& request, net::Responder& responder);
+  void HeadBlob(const net::Request& request, net::Responder& responder);
+  void PostBlob(const net::Request& request, net::Responder& responder);
+  void Push(const net::Request& request, net::Responder& responder);
+  void Account(const net::Request& request, net::Responder& responder);
   // routes_generate.cc
   void Generate(const net::Request& request, net::Responder& responder);
   void Chat(const net::Request& request, net::Responder& responder);
@@ -83,6 +94,6 @@ bool SendLine(net::Responder& responder, std::string line);
 
 // The folder that /load may load: a bundle in one of the roots, by path or by name. Whatever else
 // it is, the answer is the same, so that it tells nothing about other folders.
-Result<bundle::ModelRef> FindUnderRoots(const Models& models, std::string_view path);
+Result<bundle::ModelRef> FindUnderRoots(Models& models, std::string_view path);
 
 }  // namespace axollama::server

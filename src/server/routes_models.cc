@@ -1,5 +1,5 @@
-// The models that there are and those that are loaded: /, /api/version, /api/tags, /api/ps,
-// /api/show.
+// The models that there are and those that are loaded: /, /api/version, /api/status, /api/tags,
+// /api/ps, /api/show.
 #include <algorithm>
 #include <cctype>
 
@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "server/routes.h"
+#include "server/served_model.h"
 
 namespace axollama::server {
 namespace {
@@ -26,10 +27,37 @@ api::ModelDetails Details(const bundle::Bundle& bundle) {
   return out;
 }
 
-api::Options OwnOptions(const bundle::Bundle& bundle) {
-  api::Options out;
-  if (!bundle.stop_strings.empty()) out.stop = bundle.stop_strings;
+// What was written down for the model; what the server's settings add is not the model's.
+api::Options ShownOptions(const store::Model& model, const bundle::Bundle& bundle) {
+  api::Options out =
+      api::ParseOptions({{"options", model.texts.parameters}}).value_or(api::Options());
+  if (!out.stop && !bundle.stop_strings.empty()) out.stop = bundle.stop_strings;
   return out;
+}
+
+api::TagEntry Entry(const store::Model& model) {
+  api::TagEntry entry;
+  entry.name = model.name.Short();
+  entry.modified_ns = model.modified_ns;
+  entry.size_bytes = model.size_bytes;
+  entry.digest = model.digest;
+  return entry;
+}
+
+// Under the keys of a GGUF file.
+json::Object ModelInfo(const bundle::Bundle& bundle, std::string_view basename, int64_t context) {
+  const std::string& family = bundle.model_type;
+  json::Object info{{"general.architecture", family}, {"general.basename", basename}};
+  if (bundle.parameters) info["general.parameter_count"] = *bundle.parameters;
+  if (context > 0) info[family + ".context_length"] = context;
+  if (bundle.embedding) {
+    info[family + ".embedding_length"] = bundle.embedding->width();
+    info[family + ".vocab_size"] = bundle.embedding->tokens();
+  }
+  info[family + ".block_count"] = bundle.layer_count;
+  for (const auto& [key, value] : bundle.architecture) info[family + "." + key] = value;
+  if (!bundle.eos_ids.empty()) info["tokenizer.ggml.eos_token_id"] = bundle.eos_ids.front();
+  return info;
 }
 
 }  // namespace
@@ -42,21 +70,27 @@ void Routes::Version(const net::Request&, net::Responder& responder) {
   SendJson(responder, api::WriteVersion());
 }
 
+// There is no cloud behind this server.
+void Routes::CloudStatus(const net::Request&, net::Responder& responder) {
+  SendJson(responder, R"({"cloud":{"disabled":true,"source":"config"}})");
+}
+
 void Routes::Tags(const net::Request&, net::Responder& responder) {
   std::vector<api::TagEntry> models;
-  for (const bundle::ModelRef& model : bundle::ListModels(models_->roots())) {
-    const auto bundle = bundle::Open(model.folder);
-    if (!bundle) {
-      log::Debug("server", "{} is not listed: {}", model.name, bundle.error().message);
+  for (const store::Model& model : models_->store().List()) {
+    api::TagEntry entry = Entry(model);
+    const auto served = ServedFrom(*models_, model);
+    if (served) {
+      entry.details = Details(*served->bundle);
+      entry.capabilities = CapabilityNames(*served);
+    } else if (model.stored) {
+      // Listed all the same, so that it can be seen and removed.
+      log::Debug("server", "{} cannot be used: {}", entry.name, served.error().message);
+    } else {
+      log::Debug("server", "{} is not listed: {}", entry.name, served.error().message);
       continue;
     }
-    api::TagEntry entry;
-    entry.name = model.name;
-    entry.modified_ns = bundle->modified_ns;
-    entry.size_bytes = bundle->size_bytes;
-    entry.digest = bundle::LookAtFolder(model.folder).digest;
-    entry.details = Details(*bundle);
-    entry.capabilities = {"completion"};
+    entry.details.parent_model = model.parent;
     models.push_back(std::move(entry));
   }
   SendJson(responder, api::WriteTags(std::move(models)));
@@ -70,8 +104,11 @@ void Routes::Ps(const net::Request&, net::Responder& responder) {
     api::PsEntry entry;
     entry.name = loaded.model.name;
     entry.size_bytes = entry.size_vram_bytes = loaded.props.cmm_bytes;
-    entry.digest = bundle::LookAtFolder(loaded.model.folder).digest;
+    const auto stored = models_->store().Find(loaded.model.name);
+    // Of one that was loaded by its folder, or removed since.
+    entry.digest = stored ? stored->digest : bundle::LookAtFolder(loaded.model.folder).digest;
     entry.details = Details(*loaded.bundle);
+    if (stored) entry.details.parent_model = stored->parent;
     entry.expires_ns = loaded.expires_ns == KeepAlive::kForever
                            ? KeepAlive::kForever
                            : wall_ns + (loaded.expires_ns - now_ns);
@@ -84,35 +121,36 @@ void Routes::Ps(const net::Request&, net::Responder& responder) {
 void Routes::Show(const net::Request& request, net::Responder& responder) {
   const auto parsed = api::ParseShow(request.body);
   if (!parsed) return SendError(responder, parsed.error());
-  const auto model = bundle::FindModel(models_->roots(), parsed->model);
+  const auto model = models_->store().Find(parsed->model);
   if (!model) return SendError(responder, model.error());
-  const auto bundle = bundle::Open(model->folder);
-  if (!bundle) return SendError(responder, bundle.error());
+  const auto served = ServedFrom(*models_, *model);
+  if (!served) return SendError(responder, served.error());
+  const bundle::Bundle& bundle = *served->bundle;
 
   // Of a loaded model the device's word counts, of others the bundle's.
-  int64_t context = bundle->context_tokens.value_or(0);
-  int64_t layers = bundle->layer_count;
+  int64_t context = bundle.context_tokens.value_or(0);
   for (const Models::Loaded& loaded : models_->List()) {
     if (loaded.model.folder == model->folder) context = loaded.props.context_tokens;
   }
+  // Copilot shows this name to its user, who knows the one that was asked for.
+  const bool copilot = request.headers.Get("User-Agent").starts_with("GitHubCopilotChat/");
+
   api::ShowResponse show;
-  show.parameters = api::FormatParameters(OwnOptions(*bundle));
-  show.template_text = bundle->chat_template;
-  show.system = bundle->system_prompt;
-  show.details = Details(*bundle);
+  show.licenses = model->texts.licenses;
+  show.parameters = api::FormatParameters(ShownOptions(*model, bundle));
+  show.template_text = served->go_template.value_or(bundle.chat_template);
+  show.go_template = served->go_template;
+  show.system = parsed->system.empty() ? served->system : parsed->system;
+  show.messages = served->messages;
+  show.details = Details(bundle);
+  show.details.parent_model = model->parent;
   show.details.context_length = context;
-  show.capabilities = {"completion"};
-  show.modified_ns = bundle->modified_ns;
-  const std::string& family = bundle->model_type;
-  show.model_info["general.architecture"] = family;
-  show.model_info["general.basename"] = model->name.substr(0, model->name.find(':'));
-  if (bundle->parameters) show.model_info["general.parameter_count"] = *bundle->parameters;
-  if (context > 0) show.model_info[family + ".context_length"] = context;
-  if (bundle->embedding) {
-    show.model_info[family + ".embedding_length"] = bundle->embedding->width();
-  }
-  show.model_info[family + ".block_count"] = layers;
-  SendJson(responder, api::WriteShow(model->name, std::move(show), parsed->verbose));
+  show.capabilities = CapabilityNames(*served);
+  show.modified_ns = model->modified_ns;
+  show.model_info = ModelInfo(bundle, copilot ? parsed->model : model->name.model, context);
+  const std::string name = model->name.Short();
+  SendJson(responder, api::WriteShow(name, model->parent.empty() ? name : model->parent,
+                                     std::move(show), parsed->verbose));
 }
 
 }  // namespace axollama::server

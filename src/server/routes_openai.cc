@@ -82,22 +82,21 @@ void Routes::OpenAiCompletion(const net::Request& http, net::Responder& responde
 
 void Routes::OpenAiModels(const net::Request&, net::Responder& responder) {
   std::vector<api::OpenAiModel> models;
-  for (const bundle::ModelRef& model : bundle::ListModels(models_->roots())) {
-    const auto bundle = bundle::Open(model.folder);
-    if (!bundle) {
-      log::Debug("server", "{} is not listed: {}", model.name, bundle.error().message);
+  for (const store::Model& model : models_->store().List()) {
+    if (const auto served = ServedFrom(*models_, model); !served && !model.stored) {
+      log::Debug("server", "{} is not listed: {}", model.name.Short(), served.error().message);
       continue;
     }
-    models.push_back({model.name, bundle->modified_ns});
+    models.push_back({model.name.Short(), model.modified_ns});
   }
   SendJson(responder, api::WriteOpenAiModels(std::move(models)));
 }
 
 void Routes::OpenAiModel(const net::Request& http, net::Responder& responder) {
   const std::string name = http.path.substr(kOneModel.size());
-  const auto model = FindServed(*models_, name);
+  const auto model = models_->store().Find(name);
   if (!model) return SendOpenAiError(responder, model.error());
-  SendJson(responder, api::WriteOpenAiModel({name, model->bundle->modified_ns}));
+  SendJson(responder, api::WriteOpenAiModel({name, model->modified_ns}));
 }
 
 }  // namespace axollama::server

@@ -214,12 +214,13 @@ int ServeMain(int argc, char** argv) {
   const auto runtime = RuntimeFolder::Open(RuntimeDir(), kStalePatience);
   if (!runtime) return FailStart(runtime.error().message);
   Models models(OptionsOf(settings), runtime->get());
-  store::Store store(store::OptionsFor(bundle::ModelRoots(settings.models)));
-  pull::Puller puller(&store, HomeDir() / "store" / "pulls", settings.transfer_streams);
+  models.store().Tidy();
+  pull::Puller puller(&models.store(), HomeDir() / "store" / "pulls", settings.transfer_streams);
   Routes routes(&models, &puller, AccessRules(settings.origins, Hostname()), settings.guard,
                 ClientNames(settings.guard.proxies, settings.client_header));
   net::ServerOptions http;
   http.refusal_body = RefusalBody;
+  http.streams_body = Routes::StreamsBody;
   auto server = net::Server::Create(http, [&](const net::Request& request, net::Responder& answer) {
     routes.Handle(request, answer);
   });

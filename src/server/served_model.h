@@ -15,6 +15,7 @@
 #include "bundle/bundle.h"
 #include "bundle/roots.h"
 #include "server/models.h"
+#include "store/store.h"
 
 namespace axollama::server {
 
@@ -30,5 +31,9 @@ struct ServedModel {
 // kNotFound with `model 'NAME' not found`; what is wrong with a folder that is there, otherwise.
 Result<ServedModel> FindServed(Models& models, std::string_view name);
 Result<ServedModel> ServedFrom(Models& models, bundle::ModelRef ref);
+Result<ServedModel> ServedFrom(Models& models, const store::Model& stored);
+
+// In Ollama's words and order: completion, tools, insert, thinking.
+std::vector<std::string> CapabilityNames(const ServedModel& model);
 
 }  // namespace axollama::server

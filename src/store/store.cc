@@ -228,13 +228,13 @@ Result<Model> Store::FindExactly(const Name& name) const {
 }
 
 Result<Model> Store::Find(std::string_view text) const {
-  const auto name = Name::Parse(text);
-  if (!name) return Fail(NotFound(text));
-  auto model = FindExactly(*name);
+  if (text.empty()) return Fail(NotFound(text));
+  AX_ASSIGN_OR_RETURN(const Name name, ParseName(text));
+  auto model = FindExactly(name);
   if (!model && model.error().kind == ErrorKind::kNotFound) {
     std::vector<Name> there = StoredNames();
     for (Model& root : RootModels()) there.push_back(std::move(root.name));
-    const auto match = MatchAlias(*name, there);
+    const auto match = MatchAlias(name, there);
     if (!match) return Fail(NotFound(text));
     model = FindExactly(there[*match]);
   }

@@ -17,6 +17,7 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -73,7 +74,7 @@ class Store {
   // Every model, sorted by name. Damaged manifests are passed over and logged.
   std::vector<Model> List() const;
   // By its name, whatever the case, else by an alias (alias.h). kNotFound: `model 'x' not found`;
-  // kIo when its folder is gone or its manifest is damaged.
+  // kInvalid: `invalid model name`; kIo when its folder is gone or its manifest is damaged.
   Result<Model> Find(std::string_view name) const;
   // By its name only: for what changes a model.
   Result<Model> FindExactly(const Name& name) const;
@@ -92,6 +93,8 @@ class Store {
   // A folder to make a model in; gone when the object is.
   Result<WorkFolder> MakeWorkFolder() const;
   const Blobs& blobs() const { return blobs_; }
+  // Of a blob whose content is in a model by now: removes it unless a model has it as a text.
+  void RemoveUpload(const std::string& digest);
 
   // At the start of a server: removes what killed processes left, and what no model needs and is
   // older than an hour. Nothing of the latter while a manifest is damaged.
@@ -110,6 +113,8 @@ class Store {
   std::vector<Model> RootModels() const;
   Result<WriteLock> Lock() const;
   Status Replace(const Name& name, const Manifest& manifest);
+  // What the manifests name: digests of texts, and folders. False while one cannot be read.
+  bool Needed(std::set<std::string>* digests, std::set<std::string>* folders) const;
   void RemoveUnused(const Manifest& old) const;
   Status DeleteStored(const Name& spelled);
   Status DeleteOfRoot(const Model& model);

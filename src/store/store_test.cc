@@ -90,7 +90,8 @@ TEST_F(StoreTest, ModelsOfRootsAreThereWithoutAStore) {
   EXPECT_GT(model->size_bytes, 0u);
   EXPECT_GT(model->modified_ns, 0);
   EXPECT_EQ(store_.Find("none").error().message, "model 'none' not found");
-  EXPECT_EQ(store_.Find("../own/small/1b").error().message, "model '../own/small/1b' not found");
+  EXPECT_EQ(store_.Find("").error().message, "model '' not found");
+  EXPECT_EQ(store_.Find("../own/small/1b").error().message, "invalid model name");
   EXPECT_FALSE(fs::exists(folder_.path() / "store"));
 }
 

@@ -124,26 +124,39 @@ Status Store::Copy(const Model& from, const Name& to) {
   return Replace(to, manifest);
 }
 
-// Under the lock: blobs and folders of `old` that no manifest names any more. A manifest that
-// cannot be read may name anything.
-void Store::RemoveUnused(const Manifest& old) const {
-  if (!options_.prune) return;
-  std::set<std::string> digests, places;
+bool Store::Needed(std::set<std::string>* digests, std::set<std::string>* folders) const {
   for (const Name& name : StoredNames()) {
     std::string digest;
     int64_t modified_ns = 0;
     const auto manifest = ReadManifest(name, &digest, &modified_ns);
-    if (!manifest) return;
-    places.insert(manifest->from);
-    for (const Layer& layer : manifest->texts) digests.insert(layer.digest);
+    if (!manifest) {
+      log::Warn("store", "nothing is removed while a manifest is damaged: {}",
+                manifest.error().message);
+      return false;
+    }
+    folders->insert(FolderOf(*manifest).string());
+    for (const Layer& layer : manifest->texts) digests->insert(layer.digest);
   }
+  return true;
+}
+
+// Under the lock: blobs and folders of `old` that no manifest names any more.
+void Store::RemoveUnused(const Manifest& old) const {
+  std::set<std::string> digests, folders;
+  if (!options_.prune || !Needed(&digests, &folders)) return;
   for (const Layer& layer : old.texts) {
     if (!digests.contains(layer.digest)) blobs_.Remove(layer.digest);
   }
   const fs::path folder = FolderOf(old);
-  if (places.contains(old.from) || !IsInside(folder, bundles_)) return;
+  if (folders.contains(folder.string()) || !IsInside(folder, bundles_)) return;
   std::error_code ignored;
   fs::remove_all(folder, ignored);
+}
+
+void Store::RemoveUpload(const std::string& digest) {
+  const auto lock = Lock();
+  std::set<std::string> digests, folders;
+  if (lock && Needed(&digests, &folders) && !digests.contains(digest)) blobs_.Remove(digest);
 }
 
 Status Store::Delete(const Name& name) {
@@ -229,18 +242,7 @@ void Store::Tidy() {
   RemoveLeftovers(temporary_);
   if (!options_.prune) return;
   std::set<std::string> digests, places;
-  for (const Name& name : StoredNames()) {
-    std::string digest;
-    int64_t modified_ns = 0;
-    const auto manifest = ReadManifest(name, &digest, &modified_ns);
-    if (!manifest) {
-      log::Warn("store", "nothing is removed while a manifest is damaged: {}",
-                manifest.error().message);
-      return;
-    }
-    places.insert(FolderOf(*manifest).string());
-    for (const Layer& layer : manifest->texts) digests.insert(layer.digest);
-  }
+  if (!Needed(&digests, &places)) return;
   blobs_.Prune([&](const std::string& digest) { return digests.contains(digest); });
   std::vector<fs::path> folders;
   for (fs::directory_iterator it(bundles_, error); !error && it != fs::directory_iterator();

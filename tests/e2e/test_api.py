@@ -243,7 +243,7 @@ class Api(unittest.TestCase):
             self.assert_error(self.server.post(path, {**body, "stream": "x"}), 400, "stream")
         for name in ("../135m", "smollm2:../x", "/etc", "smollm2:135m/..", "a" * 500):
             self.assert_error(self.server.post("/api/generate", {"model": name, "prompt": "x"}),
-                              404, "not found")
+                              400, "invalid model name")
 
     def test_missing_model(self):
         self.assert_error(self.server.post("/api/generate", {"prompt": "x"}), 404,
