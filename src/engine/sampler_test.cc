@@ -95,7 +95,9 @@ TEST(SamplerTest, GreedyOverManyTokensFindsTheFirstOfTheGreatest) {
       EXPECT_EQ(One(logits, Greedy()), first) << size;
       // The same of the copy that penalties and the like are applied to.
       const auto other = static_cast<int32_t>((static_cast<size_t>(first) + 1) % size);
-      if (other != first) EXPECT_EQ(One(logits, Greedy(), {}, {other}), first) << size;
+      if (other != first) {
+        EXPECT_EQ(One(logits, Greedy(), {}, {other}), first) << size;
+      }
     }
   }
 }
