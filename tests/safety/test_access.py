@@ -26,7 +26,10 @@ HOSTS_AND_ORIGINS = (
 )
 LISTINGS = (("GET", "/api/tags", None), ("GET", "/api/ps", None),
             ("POST", "/api/show", {"model": MODEL}))
-ADMIN = (("POST", "/load", {}), ("POST", "/reset", {}), ("POST", "/api/pull", {}))
+BLOB = "/api/blobs/sha256:" + "0" * 64
+ADMIN = (("POST", "/load", {}), ("POST", "/reset", {}), ("POST", "/api/pull", {}),
+         ("POST", "/api/create", {}), ("POST", "/api/copy", {}), ("DELETE", "/api/delete", {}),
+         ("POST", "/api/push", {}), ("HEAD", BLOB, None), ("POST", BLOB, {}))
 OPEN = ("/", "/api/version", "/health")
 FROM_AFAR = {"X-Forwarded-For": "203.0.113.9"}
 

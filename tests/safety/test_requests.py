@@ -169,6 +169,25 @@ class Requests(unittest.TestCase):
                 with self.subTest(route=route, name=name[:40]):
                     self.assert_refused(self.server.post(route, body), 400, 404)
 
+    def test_nothing_is_stored_outside(self):
+        before = sorted(os.listdir(self.server.folder))
+        for name in ("../../evil", "..", "/tmp/evil", "x:../evil", "x:..", "a/../../evil", "x\0y",
+                     "..%2f..%2fevil", "%2e%2e/evil", "a/b/c/d/e", "~/evil", "x" * 5000):
+            for method, route, body in (
+                    ("POST", "/api/copy", {"source": MODEL, "destination": name}),
+                    ("POST", "/api/copy", {"source": name, "destination": "good"}),
+                    ("POST", "/api/create", {"model": name, "from": MODEL, "stream": False}),
+                    ("POST", "/api/create", {"model": "good", "from": name, "stream": False}),
+                    ("DELETE", "/api/delete", {"model": name})):
+                with self.subTest(route=route, name=name[:40]):
+                    reply = self.server.request(method, route, body)
+                    self.assert_refused(reply, 400, 404)
+        for digest in ("sha256:../../evil", "sha256-" + "0" * 63, "sha256:" + "0" * 65, "..",
+                       "sha256:" + "g" * 64, "..%2f..%2fevil", "sha256:" + "0" * 64 + "/../evil"):
+            with self.subTest(digest=digest):
+                self.assert_refused(self.server.post("/api/blobs/" + digest, b"x"), 400)
+        self.assertEqual(sorted(os.listdir(self.server.folder)), before)
+
     def test_nothing_tells_whether_a_file_is_there(self):
         """The answers for what exists and what does not are the same but for the name."""
         for there, missing in (("/etc/passwd", "/etc/passwx"), ("/root", "/rooo"),
