@@ -248,7 +248,7 @@ void Sampler::CutTypicalP() {
   const double wanted = static_cast<double>(options_.typical_p) * total;
   double reached = 0;
   size_t kept = 0;
-  while (kept < count_ && reached <= wanted) {
+  while (kept < count_ && (kept == 0 || reached <= wanted)) {  // one stays, whatever was asked for
     reached += ExpOfNegative(static_cast<double>(candidates_[kept++].logit) - max);
   }
   count_ = kept;

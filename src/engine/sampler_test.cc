@@ -366,6 +366,12 @@ TEST(SamplerTest, TypicalPKeepsTheTokensNearestToTheExpectedSurprise) {
   EXPECT_EQ(Alive(logits, options), (std::set<int32_t>{0}));
 }
 
+TEST(SamplerTest, ATypicalPBelowZeroLeavesOneToken) {
+  SamplingOptions options = Plain();
+  options.typical_p = -1.0f;
+  EXPECT_EQ(Alive(LogOf({0.5, 0.2, 0.15, 0.1, 0.05}), options), (std::set<int32_t>{1}));
+}
+
 TEST(SamplerTest, LogprobsAreOfTheLogitsAsTheyCame) {
   const std::vector<float> logits = LogOf({0.1, 0.4, 0.2, 0.3});
   Sampler sampler(4, 64);
