@@ -211,6 +211,21 @@ TEST_F(StoreTest, AnAdoptedFolderGoesWithItsLastModel) {
   EXPECT_FALSE(fs::exists(*place));
 }
 
+TEST_F(StoreTest, TheSameFilesCanBeAdoptedTwice) {
+  const fs::path first = MakeBundle("first");
+  const fs::path second = folder_.path() / "second";
+  fs::create_directories(second);
+  for (const auto& file : fs::directory_iterator(first)) {
+    fs::create_hard_link(file.path(), second / file.path().filename());
+  }
+  const auto place = store_.Adopt(first);
+  ASSERT_TRUE(place) << place.error().message;
+  const auto again = store_.Adopt(second);
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(*again, *place);
+  EXPECT_FALSE(fs::exists(second));
+}
+
 TEST_F(StoreTest, WhatIsNoModelFolderIsNotLinked) {
   EXPECT_FALSE(store_.Write(N("x"), folder_.path(), {}, ""));
   EXPECT_FALSE(store_.Write(N("x"), folder_.path() / "nothing", {}, ""));

@@ -222,6 +222,12 @@ Result<fs::path> Store::Adopt(const fs::path& folder) {
   std::error_code error;
   // Nobody's yet, however old its files are: Tidy leaves it for an hour.
   utimensat(AT_FDCWD, folder.c_str(), nullptr, 0);
+  // The same files once more, of a try whose manifest could not be written.
+  if (fs::is_directory(target, error) && bundle::LookAtFolder(target).digest == facts.digest) {
+    utimensat(AT_FDCWD, target.c_str(), nullptr, 0);
+    fs::remove_all(folder, error);
+    return target;
+  }
   fs::rename(folder, target, error);
   if (error) {
     return Fail(ErrorKind::kIo, fmt::format("cannot move {} to {}: {}", folder.string(),
