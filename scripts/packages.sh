@@ -34,7 +34,7 @@ installed() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok instal
 
 packages="g++ cmake ninja-build python3 python3-pip ca-certificates $libraries unzip"
 case $want in
-  --tests | --full) packages="$packages $test_libraries python3-venv clang-format-19 git" ;;
+  --tests | --full) packages="$packages $test_libraries python3-venv clang-format-19 git openssl" ;;
 esac
 # The arm64 build takes Debian's Rust whatever else there is: its standard library for arm64 is in
 # Debian too, and fits no other compiler.

@@ -14,7 +14,7 @@ python3 -m venv "$venv"
   echo "error: pip could not install what $wanted lists; check the network and run this again" >&2
   exit 1
 }
-"$venv/bin/pip" download -q --disable-pip-version-check --no-deps --no-binary :all: \
+"$venv/bin/pip" download -q --disable-pip-version-check --no-deps --no-binary jsonschema \
   -d "$venv/sources" "$(grep '^jsonschema==' "$wanted")" >&2 || {
   echo "error: pip could not fetch the source of jsonschema; check the network and run this again" >&2
   exit 1
