@@ -211,6 +211,37 @@ TEST(GoTemplate, HasBounds) {
                      "{{ .Messages }}"),
               HasSubstr("longer than 16777216 bytes"));
   EXPECT_THAT(Render("{{ printf \"%999999999d\" 1 }}{{ .Messages }}"), HasSubstr("width"));
+  // Many long pieces in one call, and long work with a short result.
+  const std::string long_text =
+      "{{ $x := \"0123456789abcdef\" }}{{ range 18 }}{{ $x = print $x $x }}{{ end }}";
+  std::string texts, lists, numbers, widths;
+  for (int i = 0; i < 3'000; ++i) {
+    texts += " $x";
+    lists += " .Messages";
+    numbers += " 1";
+    widths += "%9999d";
+  }
+  EXPECT_THAT(Render(long_text + "{{ len (print" + texts + ") }}{{ .Messages }}"),
+              HasSubstr("steps"));
+  const std::string wordy =
+      R"({"messages":[{"role":"user","content":")" + std::string(10'000, 'x') + R"("}]})";
+  for (const std::string& call : {"print" + lists, "println" + lists, "printf \"\"" + lists,
+                                  "printf \"" + widths + "\"" + numbers}) {
+    EXPECT_THAT(Render("{{ len (" + call + ") }}{{ .Messages }}", wordy),
+                HasSubstr("longer than 16777216 bytes"))
+        << call.substr(0, 10);
+  }
+  EXPECT_THAT(
+      Render(long_text + "{{ range 100000 }}{{ if eq $x $x }}{{ end }}{{ end }}{{ .Messages }}"),
+      HasSubstr("steps"));
+  std::string turns;  // each of them in a run of its own, where a template knows no .Messages
+  for (int i = 0; i < 20; ++i) {
+    turns += std::string(i > 0 ? "," : "") + R"({"role":"user","content":"a"},)" +
+             R"({"role":"assistant","content":"b"})";
+  }
+  EXPECT_THAT(Render("{{ range 50000 }}{{ end }}{{ .Prompt }}{{ .Response }}",
+                     "{\"messages\":[" + turns + "]}"),
+              HasSubstr("steps"));
   std::string deep, parens;
   for (int i = 0; i < 100'000; ++i) deep += "{{ if 1 }}";
   EXPECT_THAT(Render(deep), HasSubstr("longer than 262144 bytes"));

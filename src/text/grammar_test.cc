@@ -334,6 +334,13 @@ TEST_F(GrammarTest, SchemasInsideLarkAreHeldToTheSameRules) {
       "call: %json {\"type\":\"array\",\"x-guidance\":{\"whitespace_pattern\":\"x\"}}\n";
   EXPECT_EQ(Takes(GrammarKind::kLark, kLark, "%json 1%json 2[ 1]"), "%json 1%json 2[ 1] end");
   EXPECT_EQ(Takes(GrammarKind::kLark, kLark, "%json 1%json 2[  "), "%json 1%json 2[ ");
+  // The spacing of calls (dialect/required_tools) is the only one that may be asked for.
+  constexpr std::string_view kExact =
+      R"(start: %json {"type":"array","x-guidance":{"whitespace_flexible":false,)"
+      R"("item_separator":", ","key_separator":": "}})";
+  EXPECT_EQ(Takes(GrammarKind::kLark, kExact, "[1, 2]"), "[1, 2] end");
+  EXPECT_EQ(Takes(GrammarKind::kLark, kExact, "[ 1]"), "[");
+  EXPECT_EQ(Takes(GrammarKind::kLark, kExact, "[1,2]"), "[1,");
   EXPECT_THAT(WhyNot(GrammarKind::kLark, R"(start: %json {"multipleOf":1234567})"),
               HasSubstr("multipleOf"));
   EXPECT_THAT(WhyNot(GrammarKind::kLark, R"(start: %json {"not":{}})"), HasSubstr("\"not\""));

@@ -5,6 +5,10 @@ use serde_json::{json, Value};
 /// Between the parts of JSON: llama.cpp's rule, so that no model fills an answer with spaces.
 const SPACE: &str = r" |\n{1,2}[ \t]{0,20}";
 
+/// What src/dialect asks for in the arguments of a call: the spacing that models were trained on.
+const EXACT_SPACING: &str =
+    r#"{"whitespace_flexible":false,"item_separator":", ","key_separator":": "}"#;
+
 /// llguidance keeps a state for each remainder, and looks at all of them beforehand.
 const MAX_MULTIPLE: u128 = 20_000;
 
@@ -30,8 +34,13 @@ pub fn prepare_value(mut schema: Value) -> Result<Value, String> {
         ));
     }
     if let Some(members) = schema.as_object_mut() {
-        let options = json!({ "whitespace_pattern": SPACE });
-        members.insert("x-guidance".into(), options);
+        let exact = members
+            .get("x-guidance")
+            .is_some_and(|given| given.to_string() == EXACT_SPACING);
+        if !exact {
+            let options = json!({ "whitespace_pattern": SPACE });
+            members.insert("x-guidance".into(), options);
+        }
     }
     Ok(schema)
 }

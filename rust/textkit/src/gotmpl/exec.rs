@@ -18,17 +18,23 @@ pub struct Exec<'a> {
     tree: &'a Tree,
     out: &'a mut String,
     variables: Vec<(String, Value)>,
-    steps: u64,
+    steps: &'a mut u64,
     calls: usize,
 }
 
-/// Appends what `nodes`, of `tree`, make of `data`.
-pub fn run(tree: &Tree, nodes: &[Node], data: &Value, out: &mut String) -> Result<(), String> {
+/// Appends what `nodes`, of `tree`, make of `data`. `steps` counts on over the runs of a request.
+pub fn run(
+    tree: &Tree,
+    nodes: &[Node],
+    data: &Value,
+    out: &mut String,
+    steps: &mut u64,
+) -> Result<(), String> {
     let mut exec = Exec {
         tree,
         out,
         variables: vec![("$".into(), data.clone())],
-        steps: 0,
+        steps,
         calls: 0,
     };
     exec.list(nodes, data).map(|_| ())
@@ -36,8 +42,8 @@ pub fn run(tree: &Tree, nodes: &[Node], data: &Value, out: &mut String) -> Resul
 
 impl Exec<'_> {
     fn step(&mut self, cost: usize) -> Result<(), String> {
-        self.steps += 1 + cost as u64 / 64;
-        if self.steps > MOST_STEPS {
+        *self.steps += 1 + cost as u64 / 64;
+        if *self.steps > MOST_STEPS {
             return Err(format!("more than {MOST_STEPS} steps"));
         }
         Ok(())
@@ -216,6 +222,8 @@ impl Exec<'_> {
             args.push(self.expr(arg, dot)?);
         }
         args.extend(piped);
+        // What a function looks at takes time, also where its result is short.
+        self.step(args.iter().map(Value::len).sum())?;
         let value = functions::call(name, &args)?;
         if let Value::Str(text) = &value {
             self.step(text.len())?;
@@ -253,6 +261,10 @@ impl Exec<'_> {
                 .iter()
                 .try_fold(value, |value, name| value.field(name))
         };
+        self.step(match expr {
+            Expr::Str(text) => text.len(),
+            _ => 0,
+        })?;
         match expr {
             Expr::Dot => Ok(dot.clone()),
             Expr::Nil => Ok(Value::Nil),

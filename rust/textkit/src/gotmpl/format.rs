@@ -3,6 +3,7 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
+use super::fits;
 use super::value::{Print, Value};
 
 const WIDEST: usize = 10_000;
@@ -82,6 +83,7 @@ pub fn printf(format: &str, args: &[Value]) -> Result<String, String> {
             out.push(c);
             continue;
         }
+        fits(&out)?;
         let mut verb = Verb {
             minus: false,
             zero: false,
@@ -136,6 +138,7 @@ pub fn printf(format: &str, args: &[Value]) -> Result<String, String> {
             if !matches!(value, Value::Nil) {
                 out.push('=');
                 value.print_to(&mut out);
+                fits(&out)?;
             }
         }
         out.push(')');

@@ -1,7 +1,7 @@
 //! Go's built-in functions, and Ollama's json, currentDate, yesterdayDate, toTypeScriptType.
 
 use super::value::Value;
-use super::{format, json};
+use super::{fits, format, json};
 use crate::template::strftime;
 
 /// `and` and `or` are not here but in exec.rs: they do not evaluate what they need not.
@@ -90,10 +90,17 @@ pub fn call(name: &str, args: &[Value]) -> Result<Value, String> {
                 _ => !less,
             }))
         }
-        "print" => Ok(Value::text(&print(args))),
+        "print" => Ok(Value::text(&print(args)?)),
         "println" => {
-            let words: Vec<String> = args.iter().map(shown).collect();
-            Ok(Value::text(&(words.join(" ") + "\n")))
+            let mut out = String::new();
+            for (i, arg) in args.iter().enumerate() {
+                if i > 0 {
+                    out.push(' ');
+                }
+                arg.print_to(&mut out);
+                fits(&out)?;
+            }
+            Ok(Value::text(&(out + "\n")))
         }
         "printf" => {
             count(1, usize::MAX)?;
@@ -125,7 +132,7 @@ fn shown(value: &Value) -> String {
 }
 
 /// fmt.Sprint: a space between two values neither of which is a string.
-fn print(args: &[Value]) -> String {
+fn print(args: &[Value]) -> Result<String, String> {
     let mut out = String::new();
     for (i, value) in args.iter().enumerate() {
         let texts = |v: &Value| matches!(v, Value::Str(_));
@@ -133,8 +140,9 @@ fn print(args: &[Value]) -> String {
             out.push(' ');
         }
         value.print_to(&mut out);
+        fits(&out)?;
     }
-    out
+    Ok(out)
 }
 
 fn index(item: &Value, key: &Value) -> Result<Value, String> {

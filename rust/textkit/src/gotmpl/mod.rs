@@ -22,3 +22,11 @@ const MOST_OUTPUT_BYTES: usize = 16 << 20;
 const DEEPEST_NESTING: usize = 64; // of blocks and parentheses, and of values
 const DEEPEST_CALL: usize = 16; // of {{template}}
 const MOST_STEPS: u64 = 1_000_000;
+
+/// Of a text that grows piece by piece: before the next piece, however many there are.
+fn fits(text: &str) -> Result<(), String> {
+    match text.len() > MOST_OUTPUT_BYTES {
+        true => Err(format!("a text is longer than {MOST_OUTPUT_BYTES} bytes")),
+        false => Ok(()),
+    }
+}

@@ -80,13 +80,14 @@ impl GoTemplate {
             Value::Map(Rc::new(members), Print::Go)
         };
         let (prompt, suffix) = (text("prompt"), text("suffix"));
+        let mut steps = 0;
         if !prompt.is_empty() && !suffix.is_empty() {
             let data = data(&[
                 ("Prompt", Value::text(&prompt)),
                 ("Suffix", Value::text(&suffix)),
                 ("Response", Value::text("")),
             ]);
-            return exec::run(&self.tree, &self.tree.root, &data, out);
+            return exec::run(&self.tree, &self.tree.root, &data, out, &mut steps);
         }
         let (system, messages) = collate(&request["messages"]);
         if !self.by_turns {
@@ -96,7 +97,7 @@ impl GoTemplate {
                 ("Tools", tools(&request["tools"])?),
                 ("Response", Value::text("")),
             ]);
-            return exec::run(&self.tree, &self.tree.root, &data, out);
+            return exec::run(&self.tree, &self.tree.root, &data, out, &mut steps);
         }
         let turn_data = |turn: &Turn| {
             data(&[
@@ -113,7 +114,13 @@ impl GoTemplate {
                 _ => false,
             };
             if before {
-                exec::run(&self.tree, &self.tree.root, &turn_data(&turn), out)?;
+                exec::run(
+                    &self.tree,
+                    &self.tree.root,
+                    &turn_data(&turn),
+                    out,
+                    &mut steps,
+                )?;
                 turn = Turn::default();
             }
             match message.role.as_str() {
@@ -123,7 +130,7 @@ impl GoTemplate {
                 _ => {}
             }
         }
-        exec::run(&self.tree, &self.cut, &turn_data(&turn), out)
+        exec::run(&self.tree, &self.cut, &turn_data(&turn), out, &mut steps)
     }
 }
 

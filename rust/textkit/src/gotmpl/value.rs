@@ -66,6 +66,15 @@ impl Value {
         }
     }
 
+    /// How much there is of it, roughly.
+    pub fn len(&self) -> usize {
+        match self {
+            Value::Str(s) => s.len(),
+            Value::List(items, _) => items.len(),
+            _ => 1,
+        }
+    }
+
     pub fn kind(&self) -> &'static str {
         match self {
             Value::Nil => "nil",
