@@ -120,7 +120,7 @@ class Requests(unittest.TestCase):
             ("/api/generate", {**GENERATE, "options": {**ONE, "stop": ["x" * 8_000_000]}}),
             ("/api/generate", {**GENERATE, "context": [1] * many, "options": ONE}),
             ("/api/generate", {**GENERATE, "context": [2**40], "options": ONE}),
-            ("/api/generate", {**GENERATE, "options": {str(i): i for i in range(many)}}),
+            ("/api/generate", {**GENERATE, "options": {**ONE, **{str(i): i for i in range(many)}}}),
             ("/v1/chat/completions", {**CHAT, "n": many}),
             ("/v1/chat/completions", {**CHAT, "logit_bias": {str(i): 1 for i in range(many)}}),
             ("/v1/messages", {"model": MODEL, "max_tokens": 1, "messages": CHAT["messages"],
@@ -129,7 +129,7 @@ class Requests(unittest.TestCase):
         )
         for route, body in cases:
             with self.subTest(route=route, body=str(body)[:60]):
-                reply = self.server.post(route, {"stream": False, **body})
+                reply = self.server.post(route, {"stream": False, "options": ONE, **body})
                 self.assertIn(reply.status, (200, 400, 404), reply.text[:300])
                 if reply.status == 200:
                     self.assertTrue({"eval_count", "usage"} & set(reply.json))
