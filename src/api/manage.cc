@@ -42,7 +42,6 @@ Status ReadFiles(const json::Object& object, std::map<std::string, std::string>*
     if (!digest.is_string() || digest.get_string().empty()) return Bad("invalid digest format");
     files->emplace(name, json::View(digest.get_string()));
   }
-  if (files->empty()) return Bad("no files provided to convert");
   return {};
 }
 
@@ -187,6 +186,10 @@ Result<CreateRequest> ParseCreate(std::string_view body) {
   AX_ASSIGN_OR_RETURN(request.model, ReadName(object));
   AX_ASSIGN_OR_RETURN(request.stream, json::GetBool(object, "stream", true));
   AX_ASSIGN_OR_RETURN(request.from, json::GetString(object, "from", ""));
+  // As in Ollama, "from" makes "files" idle, also an empty one.
+  if (request.from.empty() && request.files.empty() && json::Find(object, "files") != nullptr) {
+    return Bad("no files provided to convert");
+  }
   AX_ASSIGN_OR_RETURN(request.quantize, json::GetString(object, "quantize", ""));
   AX_ASSIGN_OR_RETURN(std::string older, json::GetString(object, "quantization", ""));
   if (request.quantize.empty()) request.quantize = std::move(older);

@@ -48,6 +48,7 @@ TEST(Create, RefusesWhatCannotBe) {
   EXPECT_EQ(Error(R"({"files":{"a":""}})"), "invalid digest format");
   EXPECT_EQ(Error(R"({"files":{"a":7}})"), "invalid digest format");
   EXPECT_EQ(Error(R"({"files":{}})"), "no files provided to convert");
+  EXPECT_EQ(Error(R"({"from":"base","files":{}})"), "");
   EXPECT_THAT(Error(R"({"remote_host":"http://x"})"), HasSubstr("remote_host"));
   EXPECT_THAT(Error(R"({"adapters":{"a":"sha256:1"}})"), HasSubstr("adapter"));
   EXPECT_THAT(Error(R"({"draft_files":{"a":"sha256:1"}})"), HasSubstr("draft_files"));
