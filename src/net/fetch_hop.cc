@@ -145,6 +145,7 @@ void FetchHop::Apply(CURL* easy, curl_slist* list, const FetchOptions& options,
   }
   // Set even when there is none: libcurl would ask the environment by rules of its own.
   curl_easy_setopt(easy, CURLOPT_PROXY, proxy.c_str());
+  curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
   curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   curl_easy_setopt(easy, CURLOPT_HEADEROPT, static_cast<long>(CURLHEADER_SEPARATE));
   curl_easy_setopt(easy, CURLOPT_HTTPHEADER, list);

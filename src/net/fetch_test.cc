@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <stdlib.h>
 
 #include <thread>
 
@@ -150,6 +151,29 @@ TEST_F(FetchTest, WhatIsNotAllowedIsNotAsked) {
   EXPECT_THAT(error(Open(), here + "/?https://hf.co./"), HasSubstr("names no host"));
   EXPECT_THAT(error(Open(), "gopher://hf.co"), HasSubstr("the URL"));
   EXPECT_THAT(error(Open(), ""), HasSubstr("the URL"));
+}
+
+// libcurl reads the environment by rules of its own. Where it saw no proxy and we do, it would
+// connect to an address that nobody has checked.
+TEST_F(FetchTest, WhetherAProxyIsAskedIsDecidedHere) {
+  std::string asked;
+  const Running proxy = Serve([&](const Request& request, Responder& out) {
+    asked = request.path;
+    out.Send(200, "text/plain", "by proxy");
+  });
+  const std::pair<const char*, std::string> variables[] = {
+      {"HTTP_PROXY", "http://" + proxy.address}, {"NO_PROXY", "other.test"}, {"no_proxy", "*"}};
+  for (const auto& [name, value] : variables) setenv(name, value.c_str(), 1);
+  FetchOptions options;
+  options.insecure = true;
+  const auto fetcher = Make(options);
+  for (const auto& [name, value] : variables) unsetenv(name);
+  FetchRequest request;
+  request.url = "http://hub.test/file";
+  const auto answer = FetchAll(*fetcher, request);
+  ASSERT_TRUE(answer) << answer.error().message;
+  EXPECT_EQ(answer->body, "by proxy");
+  EXPECT_EQ(asked, "/file");
 }
 
 TEST_F(FetchTest, HostsMatchExactlyOrBelow) {

@@ -60,6 +60,26 @@ TEST(Truncation, WhereTheTemplateRefusesTheNextOneIsTried) {
   }
 }
 
+TEST(Truncation, ATemplateThatRefusesEverythingIsNotAskedForEver) {
+  size_t asked = 0;
+  const auto first = FirstThatFits(100'000, [&](size_t from) -> Result<bool> {
+    ++asked;
+    if (from == 0) return false;
+    return Fail(ErrorKind::kInvalid, "the first must be the user's");
+  });
+  ASSERT_TRUE(first);
+  EXPECT_EQ(*first, 99'999u);
+  EXPECT_LT(asked, 200u);
+}
+
+TEST(Truncation, NoMessagesAreAllThatThereIs) {
+  size_t asked = 0;
+  const auto first = FirstThatFits(0, [&](size_t) -> Result<bool> { return ++asked == 0; });
+  ASSERT_TRUE(first);
+  EXPECT_EQ(*first, 0u);
+  EXPECT_EQ(asked, 1u);
+}
+
 TEST(Truncation, ErrorsEndTheSearch) {
   const auto whole = FirstThatFits(
       5, [](size_t) -> Result<bool> { return Fail(ErrorKind::kInvalid, "no template"); });

@@ -54,7 +54,10 @@ class PromptMaker {
     TurnPrompt last;
     size_t last_first = all.size();
     const auto fits = [&](size_t first) -> Result<bool> {
-      AX_ASSIGN_OR_RETURN(last, Render(KeepFrom(all, first)));
+      auto rendered = Render(KeepFrom(all, first));
+      // Text that no context can hold is not made into tokens, and does not fit either.
+      if (!rendered && rendered.error().kind == ErrorKind::kTooLong) return false;
+      AX_ASSIGN_OR_RETURN(last, std::move(rendered));
       last_first = first;
       return Fits(last);
     };

@@ -23,6 +23,20 @@ constexpr int64_t kContextsPerAnswer = 10;
 // What "json" asks for, as in Ollama's grammar.
 constexpr std::string_view kAnyObject = R"({"type":"object"})";
 
+// Of options that there are not. A request may name any number of them, at any length.
+constexpr size_t kMaxToldOptions = 8;
+constexpr size_t kMaxToldBytes = 64;
+
+void TellUnknown(const std::vector<std::string>& options) {
+  const size_t told = std::min(options.size(), kMaxToldOptions);
+  for (size_t i = 0; i < told; ++i) {
+    log::Warn("server", "invalid option provided: {}", options[i].substr(0, kMaxToldBytes));
+  }
+  if (told < options.size()) {
+    log::Warn("server", "{} more invalid options were provided", options.size() - told);
+  }
+}
+
 void SetTruncationHeaders(const TurnPrompt& prompt, net::Responder& responder) {
   if (responder.begun()) return;
   if (prompt.dropped_messages > 0) {
@@ -165,9 +179,7 @@ Result<api::Finish> RunTurn(Models& models, const ServedModel& model, const api:
                             Delivery delivery, net::Responder& responder, const PieceSink& sink) {
   const int64_t start_ns = MonotonicNs();
   AX_RETURN_IF_ERROR(CheckTurn(model, turn));
-  for (const std::string& name : turn.options.unknown) {
-    log::Warn("server", "invalid option provided: {}", name);
-  }
+  TellUnknown(turn.options.unknown);
   TurnAnswer answer(model, turn, delivery, responder, sink);
   AX_ASSIGN_OR_RETURN(const int64_t load_ns,
                       RunCompletion(models, model.ref, turn.keep_alive_ns, responder, answer));

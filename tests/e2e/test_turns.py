@@ -85,6 +85,13 @@ class Turns(unittest.TestCase):
         self.assertEqual(self.chat(talk, options={"num_ctx": 64}).headers[
             "X-Axollama-Truncated-Messages"], "1")
 
+    def test_megabytes_of_old_messages_are_dropped_too(self):
+        talk = [{"role": "user", "content": "word " * 600_000},
+                {"role": "assistant", "content": "Yes."}, {"role": "user", "content": "Why?"}]
+        self.assertEqual(self.chat(talk).headers["X-Axollama-Truncated-Messages"], "1")
+        self.assertIn("bytes", self.chat(talk, truncate=False, status=400).error)
+        self.assertIn("bytes", self.chat(talk[:1], status=400).error)
+
     def test_a_prompt_is_cut(self):
         reply = self.server.generate(LONG_TEXT * 8, options={"num_ctx": 64, "num_predict": 2})
         self.assertEqual(reply.status, 200, reply.text)

@@ -322,7 +322,11 @@ class Logs(unittest.TestCase):
     def test_a_request_cannot_write_lines_of_the_log(self):
         with Server() as server:
             server.generate("Hi", options={"x\n2026 fake line\x1b[31m": 1, "num_predict": 1})
+            flood = {f"{i}" + "x" * 500: i for i in range(1000)}
+            server.generate("Hi", options={**flood, "num_predict": 1})
             server.end()
+            self.assertLess(server.log_text().count("invalid option"), 20)
+            self.assertNotIn("x" * 100, server.log_text())
             for line in server.log:
                 self.assertRegex(line, r"^\d{4}-\d\d-\d\dT")
 
