@@ -58,4 +58,23 @@ Result<Request> Decompressed(const Request& request, size_t limit_bytes) {
   return out;
 }
 
+Status PlainBodies::With(const Request& request,
+                         const std::function<void(const Request& plain)>& use) {
+  std::unique_lock lock(mutex_);
+  AX_ASSIGN_OR_RETURN(const Request plain, Decompressed(request, limit_bytes_));
+  if (plain.body.size() > total_bytes_ - used_bytes_) {
+    return Fail(ErrorKind::kBusy, "server busy, please try again.  too much is being sent at once");
+  }
+  used_bytes_ += plain.body.size();
+  lock.unlock();
+  // Also when `use` throws.
+  auto release = [&](const Request* used) {
+    lock.lock();
+    used_bytes_ -= used->body.size();
+  };
+  const std::unique_ptr<const Request, decltype(release)> held(&plain, std::move(release));
+  use(plain);
+  return {};
+}
+
 }  // namespace axollama::net

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <zstd.h>
 
+#include <stdexcept>
 #include <string>
 
 namespace axollama::net {
@@ -59,6 +60,28 @@ TEST(ContentEncoding, BombsAndRubbishAreRefused) {
   }
   EXPECT_THAT(ErrorOf(With("zstd", "{\"model\":\"m\"}")), HasSubstr("no good zstd"));
   EXPECT_THAT(ErrorOf(With("gzip", "")), HasSubstr("Content-Encoding \"gzip\" is not supported"));
+}
+
+TEST(PlainBodies, TogetherTheyHaveABound) {
+  PlainBodies bodies(10, 15);
+  const Request ten = With("zstd", Zstd(std::string(10, 'x')));
+  const Request five = With("zstd", Zstd("12345"));
+  int used = 0;
+  const auto done = bodies.With(ten, [&](const Request& plain) {
+    ++used;
+    EXPECT_EQ(plain.body.size(), 10u);
+    const auto refused = bodies.With(ten, [&](const Request&) { ++used; });
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().kind, ErrorKind::kBusy);
+    EXPECT_TRUE(bodies.With(five, [&](const Request&) { ++used; }));
+  });
+  EXPECT_TRUE(done);
+  EXPECT_EQ(used, 2);
+  // Whatever became of the others, there is room again.
+  EXPECT_THROW((void)bodies.With(ten, [](const Request&) { throw std::runtime_error("x"); }),
+               std::runtime_error);
+  EXPECT_TRUE(bodies.With(ten, [](const Request&) {}));
+  EXPECT_EQ(bodies.With(With("gzip", ""), [](const Request&) {}).error().kind, ErrorKind::kInvalid);
 }
 
 }  // namespace

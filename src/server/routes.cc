@@ -8,14 +8,14 @@
 #include "api/errors.h"
 #include "base/http_status.h"
 #include "base/log.h"
-#include "net/content_encoding.h"
 #include "server/compat.h"
 
 namespace axollama::server {
 namespace {
 
-// Of a compressed body: a thousandth of it may be all that was sent, by many clients at once.
+// Of a compressed body, and of all of them that are in use.
 constexpr size_t kMaxPlainBytes = 8u << 20;
+constexpr size_t kMaxPlainTotalBytes = 128u << 20;
 
 bool Allows(std::string_view methods, std::string_view method) {
   while (!methods.empty()) {
@@ -73,7 +73,8 @@ Routes::Routes(Models* models, pull::Puller* puller, AccessRules access, GuardOp
       puller_(puller),
       access_(std::move(access)),
       guard_(std::move(guard)),
-      clients_(std::move(clients)) {}
+      clients_(std::move(clients)),
+      plain_bodies_(kMaxPlainBytes, kMaxPlainTotalBytes) {}
 
 void Routes::Handle(const net::Request& request, net::Responder& responder) {
   const AccessRules::Verdict access = access_.Check(request);
@@ -98,13 +99,12 @@ void Routes::Handle(const net::Request& request, net::Responder& responder) {
         (this->*route.handler)(request, responder);
         return;
       }
-      const auto plain = net::Decompressed(request, kMaxPlainBytes);
-      if (plain) {
-        (this->*route.handler)(*plain, responder);
-      } else {
-        const std::string body = RefusalBody(400, request.path, plain.error().message);
-        responder.Send(400, kJson, body);
-      }
+      const Status used = plain_bodies_.With(
+          request, [&](const net::Request& plain) { (this->*route.handler)(plain, responder); });
+      if (used) return;
+      const int status = HttpStatus(used.error().kind);
+      if (used.error().kind == ErrorKind::kBusy) responder.SetHeader("Retry-After", "1");
+      responder.Send(status, kJson, RefusalBody(status, request.path, used.error().message));
       return;
     }
   }

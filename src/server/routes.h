@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "bundle/bundle.h"
 #include "bundle/roots.h"
+#include "net/content_encoding.h"
 #include "net/server.h"
 #include "server/access.h"
 #include "server/client_names.h"
@@ -79,6 +80,7 @@ class Routes {
   const AccessRules access_;
   const Guard guard_;
   const ClientNames clients_;
+  net::PlainBodies plain_bodies_;
 };
 
 inline constexpr std::string_view kJson = "application/json; charset=utf-8";
