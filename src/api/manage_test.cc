@@ -141,6 +141,8 @@ TEST(Modelfile, IsReadAsItWasWritten) {
       {.name = "from", .value = "base"},
       {.name = "system", .value = "two\nlines with \"quotes\""},
       {.name = "template", .value = " spaces "},
+      {.name = "system", .value = "\"Hi\" is how you begin"},
+      {.name = "stop", .value = "\"", .parameter = true},
       {.name = "top_k", .value = "40", .parameter = true},
       {.name = "message", .value = "hi\nthere", .role = "user"}};
   const auto again = ParseModelfile(WriteModelfile(commands));

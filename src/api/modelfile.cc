@@ -172,8 +172,9 @@ class Reader {
 };
 
 std::string Quoted(const std::string& text) {
-  const bool needs =
-      text.find('\n') != std::string::npos || text.starts_with(' ') || text.ends_with(' ');
+  // One that begins with quotes would be taken for a quoted one.
+  const bool needs = text.find('\n') != std::string::npos || text.starts_with(' ') ||
+                     text.ends_with(' ') || text.starts_with('"');
   if (!needs) return text;
   return text.find('"') != std::string::npos ? fmt::format("\"\"\"{}\"\"\"", text)
                                              : fmt::format("\"{}\"", text);
