@@ -14,7 +14,7 @@ if [ "$(. /etc/os-release && printf %s "${VERSION_ID:-}")" = 12 ]; then
   boost="libboost1.81-dev libboost-json1.81-dev"
 fi
 libraries="$boost libcurl4-openssl-dev libfmt-dev libspdlog-dev libcli11-dev libexpected-dev"
-libraries="$libraries libprotozero-dev libzstd-dev"
+libraries="$libraries libprotozero-dev libzstd-dev libedit-dev"
 test_libraries="libgtest-dev libgmock-dev"
 if [ "$want" = --libraries ]; then
   echo $libraries $test_libraries

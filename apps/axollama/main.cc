@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cli/cli_main.h"
+#include "cli/completion.h"
 #include "runner/bench_main.h"
 #include "runner/perplexity_main.h"
 #include "runner/runner_main.h"
@@ -18,41 +19,62 @@
 
 namespace {
 
+using axollama::cli::CommandInfo;
+using axollama::cli::Operand;
+
 struct Command {
-  std::string_view name;
-  std::string_view help;  // empty: started by axollama itself, not listed
+  CommandInfo info;  // without help: started by axollama itself, not listed
   int (*main)(int argc, char** argv);
 };
 
+int CompletionMain(int argc, char** argv);
+
 constexpr Command kCommands[] = {
-    {"serve", "run the server", axollama::server::ServeMain},
-    {"run", "ask a model, or chat with it", axollama::cli::RunMain},
-    {"list", "list the models", axollama::cli::ListMain},
-    {"ps", "list the loaded models", axollama::cli::PsMain},
-    {"show", "show what is known of a model", axollama::cli::ShowMain},
-    {"add", "give a model folder a name", axollama::cli::AddMain},
-    {"catalog", "list the models that can be pulled", axollama::cli::CatalogMain},
-    {"key", "make, list and remove API keys", axollama::cli::KeyMain},
-    {"sim", "make models for the simulated card, or make it fail", axollama::cli::SimMain},
-    {"bench", "measure a model's speeds", axollama::runner::BenchMain},
-    {"perplexity", "measure how well a model predicts a text", axollama::runner::PerplexityMain},
-    {"runner", "", axollama::runner::RunnerMain},
-    {"warden", "", axollama::warden::WardenMain},
+    {{"serve", "run the server"}, axollama::server::ServeMain},
+    {{"run", "ask a model, or chat with it", Operand::kModel}, axollama::cli::RunMain},
+    {{"list", "list the models"}, axollama::cli::ListMain},
+    {{"ps", "list the loaded models"}, axollama::cli::PsMain},
+    {{"show", "show what is known of a model", Operand::kModel}, axollama::cli::ShowMain},
+    {{"stop", "take a model from the card", Operand::kModel}, axollama::cli::StopMain},
+    {{"pull", "bring a model from the Hugging Face hub"}, axollama::cli::PullMain},
+    {{"catalog", "list the models that can be pulled"}, axollama::cli::CatalogMain},
+    {{"add", "give a model folder a name", Operand::kFile}, axollama::cli::AddMain},
+    {{"create", "make a model as a Modelfile says", Operand::kFile}, axollama::cli::CreateMain},
+    {{"cp", "give a model a second name", Operand::kModel}, axollama::cli::CpMain},
+    {{"rm", "remove models", Operand::kModel}, axollama::cli::RmMain},
+    {{"embed", "print texts as vectors", Operand::kModel}, axollama::cli::EmbedMain},
+    {{"key", "make, list and remove API keys"}, axollama::cli::KeyMain},
+    {{"sim", "make models for the simulated card, or make it fail", Operand::kFile},
+     axollama::cli::SimMain},
+    {{"bench", "measure a model's speeds", Operand::kModel}, axollama::runner::BenchMain},
+    {{"perplexity", "measure how well a model predicts a text", Operand::kModel},
+     axollama::runner::PerplexityMain},
+    {{"completion", "print a script that completes these commands in a shell"}, CompletionMain},
+    {{"runner", ""}, axollama::runner::RunnerMain},
+    {{"warden", ""}, axollama::warden::WardenMain},
 };
+
+int CompletionMain(int argc, char** argv) {
+  std::vector<CommandInfo> infos;
+  for (const Command& command : kCommands) infos.push_back(command.info);
+  return axollama::cli::CompletionMain(argc, argv, infos);
+}
 
 void PrintHelp(std::FILE* to) {
   fmt::print(to,
              "axollama: language models on an AXERA card, with Ollama's API\n\n"
              "Usage: axollama COMMAND [OPTIONS]\n\nCommands:\n");
   for (const Command& command : kCommands) {
-    if (!command.help.empty()) fmt::print(to, "  {:<12} {}\n", command.name, command.help);
+    const CommandInfo& info = command.info;
+    if (!info.help.empty()) fmt::print(to, "  {:<12} {}\n", info.name, info.help);
   }
   fmt::print(to,
              "\n`axollama COMMAND --help` explains one; `axollama --version` names this one.\n");
 }
 
 int Run(int argc, char** argv) {
-  const std::string_view word = argc > 1 ? argv[1] : "";
+  std::string_view word = argc > 1 ? argv[1] : "";
+  if (word == "ls") word = "list";  // as Ollama calls it too
   if (word == "--version" || word == "-v" || word == "version") {
     fmt::print("axollama {}\n", AXOLLAMA_VERSION);
     return 0;
@@ -62,7 +84,7 @@ int Run(int argc, char** argv) {
     return 0;
   }
   for (const Command& command : kCommands) {
-    if (command.name != word) continue;
+    if (command.info.name != word) continue;
     std::string name = "axollama " + std::string(word);
     std::vector<char*> rest(argv + 1, argv + argc);
     rest[0] = name.data();

@@ -36,6 +36,13 @@ std::filesystem::path CacheDir() {
   return UserHome() / ".cache/axollama";
 }
 
+std::filesystem::path StateDir() {
+  if (const auto state = GetEnv("XDG_STATE_HOME")) {
+    return std::filesystem::path(*state) / "axollama";
+  }
+  return UserHome() / ".local/state/axollama";
+}
+
 std::filesystem::path RuntimeDir() {
   if (const auto runtime = GetEnv("AXOLLAMA_RUNTIME_DIR")) return *runtime;
   if (const auto runtime = GetEnv("XDG_RUNTIME_DIR")) {

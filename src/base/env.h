@@ -13,6 +13,8 @@ std::optional<std::string> GetEnv(const char* name);
 std::filesystem::path HomeDir();
 // $XDG_CACHE_HOME/axollama, else ~/.cache/axollama.
 std::filesystem::path CacheDir();
+// $XDG_STATE_HOME/axollama, else ~/.local/state/axollama.
+std::filesystem::path StateDir();
 // $AXOLLAMA_RUNTIME_DIR, else $XDG_RUNTIME_DIR/axollama, else /tmp/axollama-UID. Not created here.
 std::filesystem::path RuntimeDir();
 

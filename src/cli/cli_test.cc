@@ -21,10 +21,23 @@ TEST(RunRequest, OptionsAreJsonWhereTheyCanBe) {
   options.keep_alive = "5m";
   options.options.clear();
   EXPECT_EQ(json::Write(ChatBody("m", options, {})),
-            R"({"model":"m","messages":[],"keep_alive":"5m"})");
+            R"({"model":"m","messages":[{"role":"system","content":"Be brief."}],)"
+            R"("keep_alive":"5m"})");
   for (const char* setting : {"", "=1", "temperature"}) {
     EXPECT_EQ(AddOption(setting, &options).error().kind, ErrorKind::kInvalid) << setting;
   }
+}
+
+TEST(RunRequest, FormatsAndThinking) {
+  RunOptions options;
+  options.format = *ParseFormat(R"({"type":"object"})");
+  options.think = *ParseThink("high");
+  EXPECT_EQ(json::Write(GenerateBody("m", options, "hi")),
+            R"({"model":"m","prompt":"hi","format":{"type":"object"},"think":"high"})");
+  EXPECT_EQ(json::Write(*ParseFormat("json")), R"("json")");
+  EXPECT_EQ(json::Write(*ParseThink("false")), "false");
+  for (const char* text : {"", "xml", "[1]", "{"}) EXPECT_FALSE(ParseFormat(text)) << text;
+  for (const char* text : {"", "yes", "1"}) EXPECT_FALSE(ParseThink(text)) << text;
 }
 
 TEST(RunRequest, NamesAreComparedAsOllamaDoes) {

@@ -1,6 +1,8 @@
 #include "cli/command.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -42,8 +44,11 @@ int Report(const Error& error) {
   return kFailed;
 }
 
-void PrintTable(const std::vector<std::vector<std::string>>& rows) {
+void PrintTable(std::vector<std::vector<std::string>> rows) {
   std::vector<size_t> widths;
+  for (auto& row : rows) {
+    for (std::string& cell : row) cell = OneLine(cell);
+  }
   for (const auto& row : rows) {
     widths.resize(std::max(widths.size(), row.size()));
     for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], Columns(row[i]));
@@ -117,6 +122,24 @@ int64_t ParseTime(const std::string& text) {
     offset_s = (*rest == '-' ? -1 : 1) * (hours * 3600 + minutes * 60);
   }
   return (static_cast<int64_t>(timegm(&parts)) - offset_s) * kNsPerSecond + fraction;
+}
+
+std::string TextField(const json::Object& object, std::string_view key) {
+  return json::GetString(object, key, "").value_or("");
+}
+
+int64_t NumberField(const json::Object& object, std::string_view key) {
+  return json::GetInt(object, key, 0).value_or(0);
+}
+
+json::Value KeepAliveValue(const std::string& text) {
+  const auto number = json::Parse(text);
+  return number && number->is_number() ? *number : json::Value(text);
+}
+
+int TerminalColumns(int fd) {
+  winsize size{};
+  return isatty(fd) == 1 && ioctl(fd, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
 }  // namespace axollama::cli

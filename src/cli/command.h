@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/json.h"
 #include "base/result.h"
 
 namespace axollama::cli {
@@ -20,8 +21,9 @@ bool ParseOrExit(CLI::App& app, int argc, char** argv, int* exit_code);
 // Prints `error: ...` and returns the exit code for it.
 int Report(const Error& error);
 
-// Rows as columns of equal width, three spaces apart, as Ollama prints its lists.
-void PrintTable(const std::vector<std::vector<std::string>>& rows);
+// Rows as columns of equal width, three spaces apart, as Ollama prints its lists. Cells may hold
+// anything: what could steer a terminal becomes spaces.
+void PrintTable(std::vector<std::vector<std::string>> rows);
 
 // 1234567 -> "1.2 MB", as Ollama prints sizes (powers of 1000).
 std::string HumanBytes(uint64_t bytes);
@@ -31,5 +33,15 @@ std::string HumanTime(int64_t delta_s);
 std::string GoDuration(int64_t ns);
 // The wall-clock nanoseconds of an RFC 3339 time, 0 when it is none.
 int64_t ParseTime(const std::string& text);
+
+// Fields of an answer that is only shown: "" and 0 where they are missing or of another type.
+std::string TextField(const json::Object& object, std::string_view key);
+int64_t NumberField(const json::Object& object, std::string_view key);
+
+// `--keepalive` as the API wants it: seconds are a number, durations with a unit a string.
+json::Value KeepAliveValue(const std::string& text);
+
+// Columns of the terminal at `fd`; 0 when it is none, or does not say.
+int TerminalColumns(int fd);
 
 }  // namespace axollama::cli

@@ -28,18 +28,29 @@ class Remote {
   Result<json::Object> Get(std::string_view path);
   Result<json::Object> Post(std::string_view path, const json::Object& body);
 
+  // The same where nothing is said on success.
+  Status Send(std::string_view method, std::string_view path, const json::Object& body);
+
+  // Whether the server has these bytes; and bringing them there. `digest` is "sha256:...".
+  Result<bool> HasBlob(std::string_view digest);
+  Status Upload(std::string_view digest, std::string_view bytes);
+
   // POST with one JSON object per line. `on_object` returns an error to end the call. An
-  // {"error":...} line is an error, and so is a stream that ends without `"done":true`.
+  // {"error":...} line is an error, and so is a stream that ends without `"done":true` or
+  // `"status":"success"`.
   Status Stream(std::string_view path, const json::Object& body,
                 const std::function<Status(const json::Object&)>& on_object);
 
   // Makes the call under way, and every later one, fail with kCancelled.
   void Interrupt();
+  // After it: calls succeed again.
+  void Resume();
 
  private:
-  Result<std::unique_ptr<net::ClientCall>> Start(std::string_view method, std::string_view path,
-                                                 std::string body);
-  Result<json::Object> Whole(std::string_view method, std::string_view path, std::string body);
+  Result<std::unique_ptr<net::ClientCall>> Start(net::ClientRequest request);
+  // The body of an answer whose status is 200 or 201.
+  Result<std::string> Body(net::ClientRequest request);
+  Result<json::Object> Whole(net::ClientRequest request);
   Status FailedAnswer(net::ClientCall& call);
   // While a call is under way Interrupt reaches it through here.
   void SetCurrent(net::ClientCall* call);

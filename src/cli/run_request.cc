@@ -12,14 +12,9 @@ namespace {
 
 void AddCommon(const RunOptions& options, json::Object* body) {
   if (!options.options.empty()) (*body)["options"] = options.options;
-  if (options.keep_alive.empty()) return;
-  // Seconds are a JSON number to Ollama, durations with a unit are strings.
-  const auto number = json::Parse(options.keep_alive);
-  if (number && number->is_number()) {
-    (*body)["keep_alive"] = *number;
-  } else {
-    (*body)["keep_alive"] = options.keep_alive;
-  }
+  if (!options.format.is_null()) (*body)["format"] = options.format;
+  if (!options.think.is_null()) (*body)["think"] = options.think;
+  if (!options.keep_alive.empty()) (*body)["keep_alive"] = KeepAliveValue(options.keep_alive);
 }
 
 std::string Rate(int64_t count, int64_t ns) {
@@ -58,6 +53,25 @@ Status AddOption(std::string_view setting, RunOptions* options) {
   return {};
 }
 
+Result<json::Value> ParseFormat(std::string_view text) {
+  if (text == "json") return json::Value("json");
+  auto schema = json::Parse(text);
+  if (schema && schema->is_object()) return *std::move(schema);
+  return Fail(ErrorKind::kInvalid,
+              fmt::format("a format is json or a JSON Schema object, not {}", text));
+}
+
+Result<json::Value> ParseThink(std::string_view text) {
+  if (text == "true" || text == "false") return json::Value(text == "true");
+  for (const std::string_view level : {"low", "medium", "high", "max"}) {
+    if (text == level) return json::Value(text);
+  }
+  return Fail(ErrorKind::kInvalid,
+              fmt::format("invalid think value: \"{}\" (must be \"high\", \"medium\", \"low\", "
+                          "\"max\", true, or false)",
+                          text));
+}
+
 json::Object GenerateBody(const std::string& model, const RunOptions& options,
                           const std::string& prompt) {
   json::Object body{{"model", model}, {"prompt", prompt}};
@@ -69,7 +83,12 @@ json::Object GenerateBody(const std::string& model, const RunOptions& options,
 
 json::Object ChatBody(const std::string& model, const RunOptions& options,
                       const json::Array& messages) {
-  json::Object body{{"model", model}, {"messages", messages}};
+  json::Array all;
+  if (!options.system.empty()) {
+    all.push_back(json::Object{{"role", "system"}, {"content", options.system}});
+  }
+  all.insert(all.end(), messages.begin(), messages.end());
+  json::Object body{{"model", model}, {"messages", std::move(all)}};
   AddCommon(options, &body);
   return body;
 }

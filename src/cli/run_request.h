@@ -16,17 +16,27 @@ struct RunOptions {
   std::string keep_alive;  // as Ollama spells it; "" leaves it to the server
   std::string device;
   json::Object options;  // Ollama's options
+  json::Value format;    // null: none
+  json::Value think;     // null: as the model does
   bool raw = false;
   bool own_server = false;
   bool verbose = false;
+  bool word_wrap = true;
+  bool hide_thinking = false;
 };
 
 // "temperature=0.2", "stop=###", "seed=7": VALUE is JSON if it can be read as such, else a string.
 // `stop` is collected into an array.
 Status AddOption(std::string_view setting, RunOptions* options);
 
+// "json", or a JSON Schema as text.
+Result<json::Value> ParseFormat(std::string_view text);
+// true, false, low, medium, high or max.
+Result<json::Value> ParseThink(std::string_view text);
+
 json::Object GenerateBody(const std::string& model, const RunOptions& options,
                           const std::string& prompt);
+// `messages` are without the system message, which the options have.
 json::Object ChatBody(const std::string& model, const RunOptions& options,
                       const json::Array& messages);
 

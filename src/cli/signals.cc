@@ -43,11 +43,20 @@ void Signals::Watch() {
     if (signal == SIGUSR1) continue;
     const std::lock_guard lock(mutex_);
     interrupted_ = true;
+    if (signal == SIGTERM) ended_ = true;
     const uint64_t one = 1;
     // A full counter is as readable as one more.
     [[maybe_unused]] const ssize_t written = write(wake_fd_, &one, sizeof(one));
     if (callback_) callback_();
   }
+}
+
+void Signals::Forget() {
+  const std::lock_guard lock(mutex_);
+  if (ended_) return;
+  interrupted_ = false;
+  uint64_t count = 0;
+  [[maybe_unused]] const ssize_t got = read(wake_fd_, &count, sizeof(count));
 }
 
 void Signals::OnInterrupt(std::function<void()> callback) {

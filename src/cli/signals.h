@@ -20,6 +20,11 @@ class Signals {
   // call is under way. If a signal came before, it is called at once.
   void OnInterrupt(std::function<void()> callback);
   bool interrupted() const { return interrupted_; }
+  // SIGTERM came: to end in order is all that is left.
+  bool ended() const { return ended_; }
+  // The interrupts so far were heeded: interrupted() is false until the next one, or true if
+  // ended().
+  void Forget();
   // Readable once a signal came: for poll.
   int wake_fd() const { return wake_fd_; }
 
@@ -29,7 +34,8 @@ class Signals {
   std::mutex mutex_;
   std::function<void()> callback_;
   std::atomic<bool> interrupted_{false};
-  std::atomic<bool> ending_{false};
+  std::atomic<bool> ended_{false};
+  std::atomic<bool> ending_{false};  // the object itself
   int wake_fd_ = -1;
   std::thread thread_;
 };

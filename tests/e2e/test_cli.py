@@ -1,9 +1,12 @@
 """The commands as a person uses them: answers, lists, errors, exit codes, Ctrl-C."""
 import json
 import os
+import pty
+import select
 import signal
 import subprocess
 import tempfile
+import time
 import unittest
 
 from harness import (LONG, MODEL, MODELS, PROGRAM, Server, clean_environment, processes, run,
@@ -11,6 +14,47 @@ from harness import (LONG, MODEL, MODELS, PROGRAM, Server, clean_environment, pr
 
 GREEDY = ("--option", "temperature=0", "--option", "num_predict=8")
 QUESTION = "Name a colour."
+
+
+class Terminal:
+    """A program on a terminal of its own, as a person sees it."""
+
+    def __init__(self, command, env):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.execve(command[0], command, env)
+        self.screen = ""
+        self.code = None
+
+    def until(self, text):
+        """Waits for `text`, and forgets what stands before its end."""
+        end = time.monotonic() + LONG
+        while text not in self.screen:
+            if time.monotonic() > end or not self._read(end - time.monotonic()):
+                raise AssertionError(f"{text!r} is not on the screen:\n{self.screen!r}")
+        self.screen = self.screen.partition(text)[2]
+
+    def _read(self, limit):
+        if not select.select([self.fd], [], [], limit)[0]:
+            return False
+        try:
+            data = os.read(self.fd, 4096)
+        except OSError:  # the program has ended
+            return False
+        self.screen += data.decode(errors="replace")
+        return bool(data)
+
+    def type(self, keys):
+        os.write(self.fd, keys.encode())
+
+    def end(self):
+        """Waits for the program's end; its exit code."""
+        if self.code is None:
+            while self._read(LONG):
+                pass
+            os.close(self.fd)
+            self.code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self.code
 
 
 class Cli(unittest.TestCase):
@@ -86,6 +130,21 @@ class Cli(unittest.TestCase):
             code, out, _ = run("show", MODEL, env=env)
             self.assertEqual(code, 0)
             self.assertRegex(out, r"(?m)^    architecture +llama$")
+            self.assertRegex(out, r"(?m)^    completion$")
+            template = run("show", MODEL, "--template", env=env)[1]
+            self.assertEqual(template.strip(),
+                             server.post("/api/show", {"model": MODEL}).json["template"].strip())
+            for command, path in (("list", "/api/tags"), ("ps", "/api/ps")):
+                said = json.loads(run(command, "--json", env=env)[1])
+                self.assertEqual([model["name"] for model in said["models"]],
+                                 [model["name"] for model in server.get(path).json["models"]])
+            self.assertIn("model_info", json.loads(run("show", MODEL, "--json", env=env)[1]))
+            self.assertEqual(len(run("list", "SmolLM2:1", env=env)[1].splitlines()), 2)
+            self.assertEqual(len(run("list", "other", env=env)[1].splitlines()), 1)
+            code, out, errors = run("stop", MODEL, env=env)
+            self.assertEqual((code, out, errors), (0, "", ""))
+            wait_until(lambda: not server.loaded(), "the model is unloaded")
+            self.assert_fails(run("stop", "nope", env=env), 1, "model 'nope' not found")
             self.assert_fails(run("show", "nope", env=env), 1, "model 'nope' not found")
 
     def test_chat_keeps_the_talk(self):
@@ -105,6 +164,99 @@ class Cli(unittest.TestCase):
                       if line.startswith("prompt eval count:")]
             self.assertEqual(len(counts), 2, errors)
             self.assertGreater(counts[1], counts[0])
+
+    def test_models_are_made_copied_and_removed(self):
+        modelfile = os.path.join(self.folder, "Modelfile")
+        with open(modelfile, "w") as file:
+            file.write(f"FROM {MODEL}\nSYSTEM Be brief.\nPARAMETER temperature 0\n")
+        with Server() as server:
+            env = {**self.env, "OLLAMA_HOST": server.addresses[0]}
+            code, out, errors = run("create", "mine", "-f", modelfile, env=env)
+            self.assertEqual((code, out), (0, ""), errors)
+            self.assertTrue(errors.endswith("success\n"), errors)
+            self.assertEqual(run("show", "mine", "--system", env=env)[1], "Be brief.\n")
+            self.assertIn("temperature", run("show", "mine", "--parameters", env=env)[1])
+            self.assertEqual(run("cp", "mine", "other:x", env=env)[0], 0)
+            names = [line.split()[0] for line in run("list", env=env)[1].splitlines()]
+            self.assertIn("mine:latest", names)
+            self.assertIn("other:x", names)
+            self.assertEqual(run("rm", "mine", "other:x", env=env)[0], 0)
+            self.assertEqual([model["name"] for model in server.get("/api/tags").json["models"]
+                              if model["name"] in ("mine:latest", "other:x")], [])
+            self.assert_fails(run("rm", "mine", env=env), 1, "mine")
+            self.assert_fails(run("cp", "mine", "other", env=env), 1, "mine")
+            code, out, errors = run("create", "again", "--json", "-f", modelfile, env=env)
+            self.assertEqual((code, errors), (0, ""))
+            self.assertEqual(json.loads(out.splitlines()[-1]), {"status": "success"})
+            with open(modelfile, "w") as file:
+                file.write("FROM ./missing.gguf\n")
+            self.assert_fails(run("create", "mine", "-f", modelfile, env=env), 1, "missing.gguf")
+            with open(modelfile, "w") as file:
+                file.write("FORM x\n")
+            self.assert_fails(run("create", "mine", "-f", modelfile, env=env), 1, "(line 1)")
+            self.assert_fails(run("embed", MODEL, "text", env=env), 1)
+
+    def test_lists_without_a_server(self):
+        code, out, errors = run("list", env=self.env)
+        self.assertEqual((code, errors), (0, ""))
+        self.assertIn(MODEL, out)
+        self.assert_all_gone()
+
+    def test_completion_in_bash(self):
+        names = subprocess.run(
+            ["bash", "--norc", "-c",
+             'eval "$(axollama completion bash)"\n'
+             'complete_line() { COMP_LINE=$1 COMP_POINT=${#1}; COMPREPLY=(); _axollama; '
+             'echo "${COMPREPLY[*]}"; }\n'
+             'complete_line "axollama sh"; complete_line "axollama run --thi"; '
+             'complete_line "axollama show smoll"; COMP_WORDBREAKS=:; '
+             'complete_line "axollama run smollm2:135"'],
+            env={**self.env, "PATH": os.path.dirname(PROGRAM) + ":" + self.env["PATH"]},
+            capture_output=True, text=True, timeout=LONG)
+        self.assertEqual(names.returncode, 0, names.stderr)
+        commands, options, models, tags = names.stdout.splitlines()
+        self.assertEqual((commands, options), ("show", "--think"))
+        self.assertIn(MODEL, models.split())
+        self.assertIn("135m", tags.split())
+        self.assert_all_gone()
+
+    def test_chat_on_a_terminal(self):
+        """A person at a terminal: lines are edited, Ctrl-C stops an answer, settings count."""
+        with Server() as server:
+            env = {**self.env, "OLLAMA_HOST": server.addresses[0], "TERM": "xterm"}
+            chat = Terminal([PROGRAM, "run", MODEL, *GREEDY], env)
+            self.addCleanup(chat.end)
+            chat.until(">>> ")
+            chat.type("/set nonsense\n")
+            chat.until("error: there is no /set nonsense")
+            chat.until(">>> ")
+            chat.type("/set parameter num_predict 2000\n")
+            chat.until("num_predict is 2000")
+            chat.until(">>> ")
+            chat.type("Write a very long story about a lighthouse.\n")
+            chat.until("lighthouse.\r\n")
+            chat.until(" ")  # it answers
+            chat.type("\x03")
+            chat.until(">>> ")
+            chat.type("/set parameter num_predict 4\n")
+            chat.until("num_predict is 4")
+            chat.until(">>> ")
+            chat.type("/set verbose\n")
+            chat.until(">>> ")
+            chat.type('"""Name\n')
+            chat.until("... ")
+            chat.type('a colour."""\n')
+            chat.until("eval count:           4 token(s)")
+            chat.until(">>> ")
+            chat.type("\x03")
+            chat.until("/bye or Ctrl-D ends the chat.")
+            chat.until(">>> ")
+            chat.type("\x04")
+            self.assertEqual(chat.end(), 0)
+            history = os.path.join(self.env["HOME"], ".local/state/axollama/history")
+            self.assertEqual(os.stat(history).st_mode & 0o777, 0o600)
+            with open(history) as file:
+                self.assertIn("/set verbose\n", file.readlines())
 
     def test_interrupt_ends_the_command_and_its_server(self):
         command = subprocess.Popen(
@@ -136,11 +288,18 @@ class Cli(unittest.TestCase):
         self.assert_fails(run("run", "nope", "x", env=self.env), 1, "model 'nope' not found")
         self.assert_fails(run("run", "/no/such", "x", env=self.env), 1, "/no/such")
         self.assert_fails(run("run", MODEL, "--own-server", env=self.env), 1, "no prompt")
-        self.assert_fails(run("list", env=self.env), 1, "axollama serve")
+        self.assert_fails(run("ps", env=self.env), 1, "axollama serve")
+        self.assert_fails(run("run", MODEL, "--format", "xml", "x", env=self.env), 2, "xml")
+        self.assert_fails(run("run", MODEL, "--think=maybe", "x", env=self.env), 2, "maybe")
+        self.assert_fails(run("show", MODEL, "--system", "--template", env=self.env), 2)
+        self.assert_fails(run("completion", "tcsh", env=self.env), 2, "fish")
+        self.assert_fails(run("create", "mine", "-f", "/no/Modelfile", env=self.env), 1,
+                          "/no/Modelfile")
         code, _, errors = run("nonsense", env=self.env)
         self.assertEqual(code, 2)
         self.assertIn("nonsense", errors)
-        for command in ("run", "list", "ps", "show", "serve", "runner", "warden", "bench",
+        for command in ("run", "list", "ps", "show", "stop", "pull", "create", "cp", "rm", "embed",
+                        "completion", "catalog", "key", "serve", "runner", "warden", "bench",
                         "perplexity"):
             code, out, errors = run(command, "--help", env=self.env)
             self.assertEqual((code, errors), (0, ""), command)
@@ -166,7 +325,7 @@ class Cli(unittest.TestCase):
         self.assertGreater(len(lines), 3)
 
     def test_closed_and_full_standard_streams(self):
-        for command in ("list", "run nope x", "show", "runner --nonsense", "warden --nonsense",
+        for command in ("ps", "run nope x", "show", "runner --nonsense", "warden --nonsense",
                         "bench nope", "perplexity nope x", "serve --listen x", "nonsense", ""):
             for closed in ("<&- >&- 2>&-", "</dev/null >/dev/full 2>/dev/full"):
                 code = subprocess.run(["sh", "-c", f"{PROGRAM} {command} {closed}"],
