@@ -5,11 +5,18 @@
 #include <gtest/gtest.h>
 #include <pty.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <termios.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <chrono>
 #include <cstdlib>
+#include <cstring>
+#include <functional>
 #include <thread>
+#include <utility>
 
 #include "base/file.h"
 #include "cli/history_file.h"
@@ -33,7 +40,7 @@ class LineReaderTest : public testing::Test {
     screen_reader_ = std::thread([this] {
       char chunk[1024];
       for (ssize_t n; (n = read(person_, chunk, sizeof(chunk))) > 0;) {
-        screen_.append(chunk, static_cast<size_t>(n));
+        shown_ += static_cast<size_t>(n);
       }
     });
     Open();
@@ -50,14 +57,22 @@ class LineReaderTest : public testing::Test {
   void Open() { reader_ = LineReader::Editing(terminal_, terminal_, history(), signals_); }
   std::filesystem::path history() const { return folder_ / "state" / "history"; }
 
-  void Type(std::string_view keys) {
-    ASSERT_EQ(write(person_, keys.data(), keys.size()), static_cast<ssize_t>(keys.size()));
+  // Types when the reader reads: before, the terminal itself would edit what is typed.
+  std::jthread Type(std::string keys, std::function<void()> then = [] {}) {
+    return std::jthread([this, keys = std::move(keys), then = std::move(then)] {
+      termios settings{};
+      while (tcgetattr(terminal_, &settings) == 0 && (settings.c_lflag & ICANON) != 0) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
+      EXPECT_EQ(write(person_, keys.data(), keys.size()), static_cast<ssize_t>(keys.size()));
+      then();
+    });
   }
 
   // The line that these keys give, or how it ended otherwise.
-  std::string Line(std::string_view keys) {
-    Type(keys);
+  std::string Line(std::string keys) {
     std::string line;
+    const std::jthread typist = Type(std::move(keys));
     const auto end = reader_->Read(">>> ", &line);
     if (!end) return "error: " + end.error().message;
     return *end == LineEnd::kLine ? line : *end == LineEnd::kEnd ? "(end)" : "(interrupted)";
@@ -66,7 +81,7 @@ class LineReaderTest : public testing::Test {
   Signals signals_;  // before any thread
   std::filesystem::path folder_;
   int person_ = -1, terminal_ = -1;
-  std::string screen_;  // of screen_reader_, until it ends
+  std::atomic<size_t> shown_{0};  // bytes that came to the screen
   std::thread screen_reader_;
   std::unique_ptr<LineReader> reader_;
 };
@@ -97,10 +112,19 @@ TEST_F(LineReaderTest, WithoutHistoryNothingIsKept) {
 TEST_F(LineReaderTest, ControlDEnds) { EXPECT_EQ(Line("\x04"), "(end)"); }
 
 TEST_F(LineReaderTest, AnInterruptThrowsTheLineAway) {
-  Type("half a line");
-  kill(getpid(), SIGINT);
   std::string line;
-  EXPECT_EQ(reader_->Read(">>> ", &line).value(), LineEnd::kInterrupted);
+  {
+    // All of it was taken, and shown again, before the interrupt.
+    const std::jthread typist = Type("half a line", [this] {
+      int waiting = 1;
+      while (shown_.load() < std::strlen(">>> half a line") || waiting != 0) {
+        ASSERT_EQ(ioctl(terminal_, FIONREAD, &waiting), 0);
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
+      kill(getpid(), SIGINT);
+    });
+    EXPECT_EQ(reader_->Read(">>> ", &line).value(), LineEnd::kInterrupted);
+  }
   signals_.Forget();
   EXPECT_EQ(Line("whole\n"), "whole");
 }
