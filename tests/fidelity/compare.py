@@ -8,9 +8,14 @@ are those that EMULATIONS.json names. Those of emulations.json (beside this scri
 without the argument, are absolute, and top-1 agreement may also be at most 0.01 below what the file
 gives for the same number formats in float32.
 
-KL is taken over the reference's 12 best tokens plus one class for all others. A dump names only its
-own 12 best, so a token that it does not name is counted into the class of the others: that can
-only lower the sum, on the emulations by less than two hundredths of it.
+A reference may have the emulation's log-probability of each token too ("bf16", "s8"). Then the
+perplexity's bound is widened by twice the standard error of the mean difference between dump and
+emulation, token by token: a mean of so many roundings is not known better.
+
+KL is taken over the reference's best tokens (12, or as many as it has) plus one class for all
+others. A dump names only its own 12 best, so a token that it does not name is counted into the
+class of the others: that can only lower the sum, on the emulations by less than two hundredths of
+it.
 """
 
 import json
@@ -41,7 +46,17 @@ def divergence(reference, dump):
     return kl
 
 
-def measure(reference, dump):
+def beyond(reference, dump, weights):
+    """What the dump loses beyond the emulation, by token: (mean, standard error) in nats; none when
+    the reference does not have the emulation."""
+    if weights not in reference[0]:
+        return None
+    losses = [a[weights] - b["logprob"] for a, b in zip(reference, dump)]
+    mean = sum(losses) / len(losses)
+    return mean, math.sqrt(sum((x - mean) ** 2 for x in losses)) / len(losses)
+
+
+def measure(reference, dump, weights):
     if len(reference) != len(dump):
         raise ValueError(f"the dump has {len(dump)} tokens, the reference {len(reference)}: "
                          "was it made with the reference's --window and text?")
@@ -63,6 +78,7 @@ def measure(reference, dump):
         "ratio": math.exp(mean(reference) - mean(dump)),
         "top1": sum(a["top"][0][0] == b["top"][0][0] for a, b in zip(reference, dump)) / n,
         "kl": sum(divergence(a["top"], b["top"]) for a, b in zip(reference, dump)) / n,
+        "beyond": beyond(reference, dump, weights),
     }
 
 
@@ -73,6 +89,8 @@ def check(found, weights, emulation):
     else:
         ppl, top1, kl = BOUNDS[weights]
         top1 = max(top1, emulation["top1"] - BELOW_EMULATION)
+    if found["beyond"]:
+        ppl += 2 * found["beyond"][1]
     broken = []
     if not abs(found["ratio"] - 1) <= ppl:
         broken.append(f"perplexity is off by {found['ratio'] - 1:+.3%}, at most {ppl:.2%} may be")
@@ -93,7 +111,7 @@ def main(arguments):
         emulations = pathlib.Path(arguments[3])
     emulation = json.loads(emulations.read_text())[weights]
     try:
-        found = measure(read(arguments[0]), read(arguments[1]))
+        found = measure(read(arguments[0]), read(arguments[1]), weights)
     except (ValueError, KeyError, IndexError, TypeError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -102,6 +120,9 @@ def main(arguments):
           f"{emulation['perplexity_ratio'] - 1:+.3%}); top-1 {found['top1']:.4f} (emulation "
           f"{emulation['top1']:.4f}); mean KL {found['kl']:.6f} (emulation "
           f"{emulation['mean_kl_common']:.6f})")
+    if found["beyond"]:
+        mean, error = found["beyond"]
+        print(f"{weights}: beyond the emulation {mean:+.3%} of perplexity, standard error {error:.3%}")
     broken = check(found, weights, emulation)
     for line in broken:
         print(f"error: {line}", file=sys.stderr)

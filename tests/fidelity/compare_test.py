@@ -5,6 +5,7 @@ import contextlib
 import copy
 import io
 import json
+import math
 import pathlib
 import tempfile
 import unittest
@@ -31,12 +32,12 @@ class CompareTest(unittest.TestCase):
         self.assertGreaterEqual(len(self.rows), 2000)
         summary = json.loads((HERE / "emulations.json").read_text())
         self.assertEqual(len(self.rows), summary["tokens"])
-        self.assertAlmostEqual(compare.measure(self.rows, self.rows)["perplexity"],
+        self.assertAlmostEqual(compare.measure(self.rows, self.rows, "s8")["perplexity"],
                                summary["perplexity"], places=2)
 
     def test_equal_passes(self):
         self.assertEqual(self.run_with(self.rows), (0, ""))
-        self.assertLess(abs(compare.measure(self.rows, self.rows)["kl"]), 1e-12)
+        self.assertLess(abs(compare.measure(self.rows, self.rows, "s8")["kl"]), 1e-12)
 
     def test_worse_perplexity_fails(self):
         for row in self.rows:
@@ -85,6 +86,22 @@ class CompareTest(unittest.TestCase):
             code, err = self.run_with(self.rows, "s8", file.name)
         self.assertEqual(code, 1)
         self.assertIn("at most 0.50% may be", err)
+
+    def test_the_emulation_is_compared_token_by_token(self):
+        # The text costs the emulation and the dump the same, but for 0.1 more or less of each token.
+        reference = copy.deepcopy(self.rows)
+        for n, row in enumerate(self.rows):
+            row["logprob"] -= 0.006 + 0.1 * (n % 2)
+            reference[n]["s8"] = reference[n]["logprob"] - 0.006 - 0.1 * ((n + 1) % 2)
+        found = compare.measure(reference, self.rows, "s8")
+        mean, error = found["beyond"]
+        self.assertAlmostEqual(mean, 0.0, delta=1e-4)  # their number is odd
+        self.assertAlmostEqual(error, 0.1 / math.sqrt(len(reference)), places=6)
+        shift = abs(found["ratio"] - 1)
+        known = {"bounds": {"perplexity": shift - 2 * error + 1e-6, "top1": 0.9, "kl": 1.0}}
+        self.assertEqual(compare.check(found, "s8", known), [])
+        known["bounds"]["perplexity"] -= 2e-6
+        self.assertIn("perplexity is off", compare.check(found, "s8", known)[0])
 
     def test_malformed_dumps_are_refused(self):
         self.assertIn("--window", self.run_with(self.rows[:-1])[1])
