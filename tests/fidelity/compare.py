@@ -10,7 +10,9 @@ gives for the same number formats in float32.
 
 A reference may have the emulation's log-probability of each token too ("bf16", "s8"). Then the
 perplexity's bound is widened by twice the standard error of the mean difference between dump and
-emulation, token by token: a mean of so many roundings is not known better.
+emulation, token by token: a mean of so many roundings is not known better. What the roundings do
+without regard to their sign, the root of the mean square by which a token's log-probability moves,
+is known well; EMULATIONS.json may bound it as "rms".
 
 KL is taken over the reference's best tokens (12, or as many as it has) plus one class for all
 others. A dump names only its own 12 best, so a token that it does not name is counted into the
@@ -78,6 +80,8 @@ def measure(reference, dump, weights):
         "ratio": math.exp(mean(reference) - mean(dump)),
         "top1": sum(a["top"][0][0] == b["top"][0][0] for a, b in zip(reference, dump)) / n,
         "kl": sum(divergence(a["top"], b["top"]) for a, b in zip(reference, dump)) / n,
+        "rms": math.sqrt(
+            sum((a["logprob"] - b["logprob"]) ** 2 for a, b in zip(reference, dump)) / n),
         "beyond": beyond(reference, dump, weights),
     }
 
@@ -85,9 +89,11 @@ def measure(reference, dump, weights):
 def check(found, weights, emulation):
     """The bounds that `found` breaks, in words."""
     if "bounds" in emulation:
-        ppl, top1, kl = (emulation["bounds"][key] for key in ("perplexity", "top1", "kl"))
+        ppl, top1, kl, rms = (emulation["bounds"][key]
+                              for key in ("perplexity", "top1", "kl", "rms"))
     else:
         ppl, top1, kl = BOUNDS[weights]
+        rms = math.inf
         top1 = max(top1, emulation["top1"] - BELOW_EMULATION)
     if found["beyond"]:
         ppl += 2 * found["beyond"][1]
@@ -98,6 +104,9 @@ def check(found, weights, emulation):
         broken.append(f"top-1 agreement is {found['top1']:.4f}, at least {top1:.4f} must be")
     if not found["kl"] <= kl:
         broken.append(f"mean KL is {found['kl']:.6f}, at most {kl} may be")
+    if not found["rms"] <= rms:
+        broken.append(f"a token's log-probability is off by {found['rms']:.4f} (root of the mean "
+                      f"square), at most {rms} may be")
     return broken
 
 
@@ -122,7 +131,9 @@ def main(arguments):
           f"{emulation['mean_kl_common']:.6f})")
     if found["beyond"]:
         mean, error = found["beyond"]
-        print(f"{weights}: beyond the emulation {mean:+.3%} of perplexity, standard error {error:.3%}")
+        print(f"{weights}: beyond the emulation {mean:+.3%} of perplexity, standard error "
+              f"{error:.3%}; log-probabilities off by {found['rms']:.4f} (emulation "
+              f"{emulation['rms']:.4f})")
     broken = check(found, weights, emulation)
     for line in broken:
         print(f"error: {line}", file=sys.stderr)

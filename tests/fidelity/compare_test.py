@@ -81,11 +81,13 @@ class CompareTest(unittest.TestCase):
         self.assertEqual(self.run_with(self.rows)[0], 0)
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
             json.dump({"s8": {"perplexity_ratio": 1.0, "top1": 1.0, "mean_kl_common": 0.0,
-                              "bounds": {"perplexity": 0.005, "top1": 0.9, "kl": 0.001}}}, file)
+                              "bounds": {"perplexity": 0.005, "top1": 0.9, "kl": 0.001,
+                                         "rms": 0.005}}}, file)
             file.flush()
             code, err = self.run_with(self.rows, "s8", file.name)
         self.assertEqual(code, 1)
         self.assertIn("at most 0.50% may be", err)
+        self.assertIn("off by 0.0060 (root of the mean square), at most 0.005 may be", err)
 
     def test_the_emulation_is_compared_token_by_token(self):
         # The text costs the emulation and the dump the same, but for 0.1 more or less of each token.
@@ -98,7 +100,7 @@ class CompareTest(unittest.TestCase):
         self.assertAlmostEqual(mean, 0.0, delta=1e-4)  # their number is odd
         self.assertAlmostEqual(error, 0.1 / math.sqrt(len(reference)), places=6)
         shift = abs(found["ratio"] - 1)
-        known = {"bounds": {"perplexity": shift - 2 * error + 1e-6, "top1": 0.9, "kl": 1.0}}
+        known = {"bounds": {"perplexity": shift - 2 * error + 1e-6, "top1": 0.9, "kl": 1.0, "rms": 1.0}}
         self.assertEqual(compare.check(found, "s8", known), [])
         known["bounds"]["perplexity"] -= 2e-6
         self.assertIn("perplexity is off", compare.check(found, "s8", known)[0])
