@@ -1,14 +1,9 @@
 #include "server/access.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
-#include <ifaddrs.h>
-#include <netinet/in.h>
-#include <string.h>
 
 #include <algorithm>
 #include <cctype>
-#include <cstdint>
 
 namespace axollama::server {
 namespace {
@@ -30,54 +25,10 @@ bool EndsWith(std::string_view text, std::string_view end) {
   return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
 }
 
-std::string_view WithoutPort(std::string_view host) {
-  if (!host.empty() && host.front() == '[') {
-    const size_t end = host.find(']');
-    return end == std::string_view::npos ? host : host.substr(1, end - 1);
-  }
-  const size_t colon = host.find(':');
-  // More than one colon without brackets is an IPv6 address without a port.
-  if (colon == std::string_view::npos || host.find(':', colon + 1) != std::string_view::npos) {
-    return host;
-  }
-  return host.substr(0, colon);
-}
-
-bool IsInterfaceAddress(int family, const void* address, size_t size) {
-  ifaddrs* list = nullptr;
-  if (getifaddrs(&list) != 0) return false;
-  bool found = false;
-  for (const ifaddrs* i = list; i != nullptr && !found; i = i->ifa_next) {
-    if (i->ifa_addr == nullptr || i->ifa_addr->sa_family != family) continue;
-    const void* own =
-        family == AF_INET
-            ? static_cast<const void*>(&reinterpret_cast<const sockaddr_in*>(i->ifa_addr)->sin_addr)
-            : &reinterpret_cast<const sockaddr_in6*>(i->ifa_addr)->sin6_addr;
-    found = memcmp(own, address, size) == 0;
-  }
-  freeifaddrs(list);
-  return found;
-}
-
-bool IsOwnV4(const in_addr& address) {
-  const uint32_t ip = ntohl(address.s_addr);
-  const bool loopback = (ip >> 24) == 127;
-  const bool special = ip == 0;
-  const bool private_range = (ip >> 24) == 10 || (ip >> 20) == 0xAC1 || (ip >> 16) == 0xC0A8;
-  return loopback || special || private_range ||
-         IsInterfaceAddress(AF_INET, &address, sizeof(address));
-}
-
-bool IsOwnV6(const in6_addr& address) {
-  return IN6_IS_ADDR_LOOPBACK(&address) || IN6_IS_ADDR_UNSPECIFIED(&address) ||
-         (address.s6_addr[0] & 0xFE) == 0xFC ||
-         IsInterfaceAddress(AF_INET6, &address, sizeof(address));
-}
-
 }  // namespace
 
-AccessRules::AccessRules(std::string_view extra_origins, std::string hostname)
-    : hostname_(Lower(hostname)) {
+AccessRules::AccessRules(std::string_view extra_origins, HostNames hosts)
+    : hosts_(std::move(hosts)) {
   auto add = [&](std::string_view origin) {
     if (origin == "*") all_origins_ = true;
     const size_t star = origin.find('*');
@@ -118,16 +69,6 @@ bool AccessRules::AllowsOrigin(std::string_view given) const {
          });
 }
 
-bool AccessRules::AllowsHost(std::string_view header) const {
-  const std::string host = Lower(WithoutPort(header));
-  in_addr v4{};
-  in6_addr v6{};
-  if (inet_pton(AF_INET, host.c_str(), &v4) == 1) return IsOwnV4(v4);
-  if (inet_pton(AF_INET6, host.c_str(), &v6) == 1) return IsOwnV6(v6);
-  if (host.empty() || host == "localhost" || host == hostname_) return true;
-  return EndsWith(host, ".localhost") || EndsWith(host, ".local") || EndsWith(host, ".internal");
-}
-
 AccessRules::Verdict AccessRules::Check(const net::Request& request) const {
   Verdict out;
   const std::string_view host = request.headers.Get("Host");
@@ -148,13 +89,13 @@ AccessRules::Verdict AccessRules::Check(const net::Request& request) const {
     }
     if (!all_origins_) out.headers.emplace_back("Vary", "Origin");
     // The Host check comes first for a pre-flight too: a rebound name must not get this far.
-    if (request.method == "OPTIONS" && (!request.local_is_loopback || AllowsHost(host))) {
+    if (request.method == "OPTIONS" && (!request.local_is_loopback || hosts_.OfThisMachine(host))) {
       out.refuse = 204;
       return out;
     }
   }
   if (request.local_is_loopback) {
-    if (!AllowsHost(host)) {
+    if (!hosts_.OfThisMachine(host)) {
       out.refuse = 403;
       out.headers.clear();
     } else if (request.method == "OPTIONS") {

@@ -9,13 +9,14 @@
 #include <vector>
 
 #include "net/http.h"
+#include "server/host_names.h"
 
 namespace axollama::server {
 
 class AccessRules {
  public:
-  // `extra_origins`: OLLAMA_ORIGINS, a list with commas. `hostname`: this machine's.
-  AccessRules(std::string_view extra_origins, std::string hostname);
+  // `extra_origins`: OLLAMA_ORIGINS, a list with commas. Hosts are checked on loopback listeners.
+  AccessRules(std::string_view extra_origins, HostNames hosts);
 
   struct Verdict {
     int refuse = 0;  // 0: go on. Otherwise answer with this status and an empty body
@@ -24,8 +25,6 @@ class AccessRules {
   Verdict Check(const net::Request& request) const;
 
   bool AllowsOrigin(std::string_view origin) const;
-  // The guard against DNS rebinding, asked only for listeners on a loopback address.
-  bool AllowsHost(std::string_view host_header) const;
 
  private:
   // `prefix*suffix`, or the whole without a star.
@@ -35,7 +34,7 @@ class AccessRules {
   };
   bool all_origins_ = false;
   std::vector<Pattern> origins_;
-  std::string hostname_;
+  HostNames hosts_;
 };
 
 }  // namespace axollama::server

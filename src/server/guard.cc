@@ -1,11 +1,14 @@
 #include "server/guard.h"
 
+#include <ctype.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 
 namespace axollama::server {
 namespace {
+
+constexpr size_t kMaxShownHost = 255;  // of what a client sent: as long as a name can be
 
 std::string_view Trim(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
@@ -55,6 +58,7 @@ unsigned ScopeOf(Need need) {
 
 Guard::Guard(GuardOptions options)
     : options_(std::move(options)),
+      hosts_(options_.hostname, options_.hosts),
       keys_(options_.keys.empty() ? keys::DefaultPath() : options_.keys) {}
 
 bool Guard::IsNear(const net::Request& request) const {
@@ -88,7 +92,11 @@ bool Guard::IsNear(const net::Request& request) const {
 
 std::optional<std::string> Guard::Refusal(const net::Request& request, Need need) const {
   if (need == Need::kNothing) return std::nullopt;
-  if (!options_.key_always && IsNear(request)) return std::nullopt;
+  const std::string_view host = request.headers.Get("Host");
+  // No browser speaks to a Unix socket.
+  const bool trusted_host = request.peer == "unix" || hosts_.CannotBeRebound(host);
+  const bool near = !options_.key_always && IsNear(request);
+  if (near && trusted_host) return std::nullopt;
   const std::string_view shown = ShownKey(request);
   const keys::Keyring::State key = keys_.Check(shown);
   if (key.scopes && (*key.scopes & ScopeOf(need)) != 0) return std::nullopt;
@@ -97,6 +105,12 @@ std::optional<std::string> Guard::Refusal(const net::Request& request, Need need
   if (key.scopes) {
     return fmt::format("this API key has not the scope \"{}\", which {} {} needs", scope,
                        request.method, request.path);
+  }
+  if (near) {
+    return fmt::format(
+        "{} {} needs an API key with the scope \"{}\" under the name \"{}\", which could be a "
+        "stranger's: use this server's address, or name it in the setting allow_hosts",
+        request.method, request.path, scope, host.substr(0, kMaxShownHost));
   }
   return fmt::format(
       "{} {} needs an API key with the scope \"{}\" from where this request comes{}: "
@@ -133,6 +147,25 @@ Result<std::vector<net::Network>> ParseNetworks(const std::vector<std::string>& 
   for (const std::string& text : texts) {
     AX_ASSIGN_OR_RETURN(const net::Network network, net::ParseNetwork(Trim(text)));
     out.push_back(network);
+  }
+  return out;
+}
+
+Result<std::vector<std::string>> ParseHosts(const std::vector<std::string>& texts) {
+  std::vector<std::string> out;
+  for (const std::string& text : texts) {
+    std::string host(Trim(text));
+    const auto bad = [](unsigned char c) {
+      return !isalnum(c) && c != '-' && c != '.' && c != '_';
+    };
+    if (host.empty() || host == "." || std::any_of(host.begin(), host.end(), bad)) {
+      return Fail(ErrorKind::kInvalid,
+                  fmt::format("\"{}\" is no host name: write example.com for one, or .example.com "
+                              "for all below it, without scheme and port",
+                              text));
+    }
+    for (char& c : host) c = static_cast<char>(tolower(static_cast<unsigned char>(c)));
+    out.push_back(std::move(host));
   }
   return out;
 }

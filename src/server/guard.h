@@ -9,10 +9,15 @@
 // anybody else such a header only shows that the client is not near, so it can cost rights and
 // never give any.
 //
+// A near client's browser may show a page of a stranger, whose name leads here by now. So what a
+// Host names must be out of strangers' reach (HostNames::CannotBeRebound), or nearness counts for
+// nothing.
+//
 // Owner: Routes. Threads: any.
 // Sources: facts 2.2 of the Ollama API; peers section 5.
 #pragma once
 
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,6 +27,7 @@
 #include "keys/keys.h"
 #include "net/http.h"
 #include "net/network.h"
+#include "server/host_names.h"
 
 namespace axollama::server {
 
@@ -31,6 +37,8 @@ enum class Need { kManage, kMetrics, kInference, kNothing };
 struct GuardOptions {
   std::vector<net::Network> near;     // beside this computer itself
   std::vector<net::Network> proxies;  // whose X-Forwarded-For is believed
+  std::string hostname;               // this machine's
+  std::vector<std::string> hosts;     // further names of this server, see HostNames
   bool key_always = false;            // near clients need a key too
   std::filesystem::path keys;         // empty: keys::DefaultPath()
 };
@@ -52,10 +60,13 @@ class Guard {
   bool IsNear(const net::Request& request) const;
 
   const GuardOptions options_;
+  const HostNames hosts_;
   mutable keys::Keyring keys_;
 };
 
 // Spaces around each are allowed.
 Result<std::vector<net::Network>> ParseNetworks(const std::vector<std::string>& texts);
+// Names without scheme and port, as HostNames takes them: whatever their case.
+Result<std::vector<std::string>> ParseHosts(const std::vector<std::string>& texts);
 
 }  // namespace axollama::server

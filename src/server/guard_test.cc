@@ -31,6 +31,8 @@ class GuardTest : public testing::Test {
     options.proxies = *ParseNetworks(proxies);
     options.key_always = key_always;
     options.keys = folder_.path() / "keys.json";
+    options.hosts = {"ai.example.com", ".example.net"};
+    options.hostname = "kiosk.example.org";
     return Guard(options);
   }
   std::string Key(const std::string& name, unsigned scopes) {
@@ -132,6 +134,47 @@ TEST_F(GuardTest, TrustedProxiesSayWhoTheirClientIs) {
   EXPECT_FALSE(manages("127.0.0.1:5", "10.1.2.3, unknown"));
   EXPECT_FALSE(manages("8.8.8.8:5", "10.1.2.3"));
   EXPECT_FALSE(Allows(guard, From("127.0.0.1:5"), Need::kManage)) << "a proxy that says nothing";
+}
+
+TEST_F(GuardTest, AStrangersNameForThisServerMakesNobodyNear) {
+  const Guard guard = Make({"10.0.0.0/8"}, {"10.9.9.9"});
+  const auto ask = [](std::string host) { return From("10.1.2.3:5", {{"Host", host}}); };
+  for (const char* host :
+       {"10.0.0.1:11434", "203.0.113.7", "[fd00::1]:11434", "[fe80::1%25eth0]", "pi", "pi.local",
+        "PI.LAN:11434", "a.internal", "pi.home.arpa", "kiosk.example.org", "ai.example.com:80",
+        "x.example.net", "localhost.", ""}) {
+    for (const Need need : kAll) EXPECT_TRUE(Allows(guard, ask(host), need)) << host;
+  }
+  for (const char* host :
+       {"evil.com", "evil.com:11434", "EVIL.COM.", "10.0.0.1.evil.com", "example.net",
+        "xai.example.com", "evil.lan.com", "a:b:c.d", "[::1.evil.com]"}) {
+    EXPECT_FALSE(Allows(guard, ask(host), Need::kManage)) << host;
+    EXPECT_FALSE(Allows(guard, ask(host), Need::kMetrics)) << host;
+    EXPECT_TRUE(Allows(guard, ask(host), Need::kInference)) << "as everybody: " << host;
+  }
+  const net::Request rebound = ask("evil.com");
+  EXPECT_THAT(*guard.Refusal(rebound, Need::kManage),
+              AllOf(HasSubstr("the name \"evil.com\""), HasSubstr("allow_hosts")));
+  // This computer's own browser, and one behind a proxy that hands the name on.
+  EXPECT_FALSE(Allows(guard, From("127.0.0.1:5", {{"Host", "evil.com"}}), Need::kManage));
+  EXPECT_FALSE(Allows(guard,
+                      From("10.9.9.9:5", {{"Host", "evil.com"}, {"X-Forwarded-For", "10.1.2.3"}}),
+                      Need::kManage));
+  EXPECT_TRUE(Allows(guard, From("unix", {{"Host", "evil.com"}}), Need::kManage));
+  // With keys the page has none, and whoever has one needs no name.
+  const std::string key = Key("a", keys::kManage);
+  EXPECT_FALSE(Allows(guard, rebound, Need::kInference));
+  net::Request keyed = rebound;
+  keyed.headers.Set("x-api-key", key);
+  EXPECT_TRUE(Allows(guard, keyed, Need::kManage));
+}
+
+TEST_F(GuardTest, NamesOfThisServer) {
+  EXPECT_THAT(*ParseHosts({" AI.example.com", ".example.net"}),
+              testing::ElementsAre("ai.example.com", ".example.net"));
+  for (const char* bad : {"", ".", "http://a.example", "a.example:80", "*.example", "a b"}) {
+    EXPECT_FALSE(ParseHosts({bad})) << bad;
+  }
 }
 
 TEST_F(GuardTest, AKeyCanBeAskedOfEverybody) {

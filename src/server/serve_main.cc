@@ -216,7 +216,10 @@ int ServeMain(int argc, char** argv) {
   Models models(OptionsOf(settings), runtime->get());
   models.store().Tidy();
   pull::Puller puller(&models.store(), HomeDir() / "store" / "pulls", settings.transfer_streams);
-  Routes routes(&models, &puller, AccessRules(settings.origins, Hostname()), settings.guard,
+  GuardOptions guard = settings.guard;
+  guard.hostname = Hostname();
+  Routes routes(&models, &puller,
+                AccessRules(settings.origins, HostNames(guard.hostname, guard.hosts)), guard,
                 ClientNames(settings.guard.proxies, settings.client_header));
   net::ServerOptions http;
   http.refusal_body = RefusalBody;

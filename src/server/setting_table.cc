@@ -174,6 +174,14 @@ const Setting kTable[] = {
        AX_ASSIGN_OR_RETURN(out->guard.near, ParseNetworks(values));
        return {};
      }},
+    {.name = "allow_hosts",
+     .help = "name under which clients without a key may manage (.HOST: all below), repeatable",
+     .separator = ',',
+     .exact = true,
+     .set = [](Settings* out, const SettingValues& values) -> Status {
+       AX_ASSIGN_OR_RETURN(out->guard.hosts, ParseHosts(values));
+       return {};
+     }},
     {.name = "trusted_proxies",
      .help = "network of proxies whose X-Forwarded-For is believed, repeatable",
      .separator = ',',

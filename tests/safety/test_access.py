@@ -152,7 +152,8 @@ class Keys(unittest.TestCase):
             env = {**server.env, "OLLAMA_HOST": server.addresses[0]}
             self.assertEqual(run("list", env=env)[0], 1)
             self.assertEqual(run("list", env={**env, "OLLAMA_API_KEY": key})[0], 0)
-        for name, value in (("AXOLLAMA_ALLOW_NETWORKS", "lan"), ("AXOLLAMA_REQUIRE_KEY", "maybe")):
+        for name, value in (("AXOLLAMA_ALLOW_NETWORKS", "lan"), ("AXOLLAMA_REQUIRE_KEY", "maybe"),
+                            ("AXOLLAMA_ALLOW_HOSTS", "http://a.example")):
             code, _, error = run("serve", "--listen", "127.0.0.1:0",
                                  env={**server.env, "AXOLLAMA_HOME": "/nonexistent", name: value})
             self.assertEqual(code, 2)
@@ -184,7 +185,7 @@ class Listeners(unittest.TestCase):
             line = listening_line(server)
             self.assertIn("WHOEVER REACHES THIS ADDRESS", line)
             self.assertIn("axollama key add", line)
-            # No Host check there, as in Ollama: the name is the user's own.
+            # As in Ollama, whoever reaches this address may ask models by whatever name.
             port = server.addresses[0].rpartition(":")[2]
             here, mine = f"127.0.0.1:{port}", f"{own_address()}:{port}"
             named = {"Host": "kiosk.example"}
@@ -194,6 +195,28 @@ class Listeners(unittest.TestCase):
             expected = 403 if not mine.startswith("127.") else 409
             self.assertEqual(server.post("/load", {}, address=mine).status, expected)
             self.assertEqual(server.post("/load", {}, address=here).status, 409)
+            # But a stranger's web page that had its name lead here does not manage.
+            self.assertEqual(server.post("/load", {}, address=here, headers={
+                **named, "Origin": "http://kiosk.example"}).status, 403)
+            self.assertEqual(server.post("/load", {}, address=here, headers=named).status, 403)
+
+    def test_a_rebound_name_is_not_near(self):
+        with Server(listen=False, args=("--listen", "0.0.0.0:0"),
+                    env={"AXOLLAMA_ALLOW_NETWORKS": own_address(),
+                         "AXOLLAMA_ALLOW_HOSTS": "ai.example.com,.example.net"}) as server:
+            port = server.addresses[0].rpartition(":")[2]
+            for address in (f"127.0.0.1:{port}", f"{own_address()}:{port}"):
+                for host, status in (
+                        (address, 409), (f"localhost:{port}", 409), ("pi.local", 409),
+                        ("pi", 409), ("pi.lan", 409), ("pi.home.arpa", 409),
+                        (socket.gethostname(), 409), ("ai.example.com", 409),
+                        ("a.example.net:80", 409), ("evil.example", 403),
+                        ("example.com", 403), (f"{address.rpartition(':')[0]}.evil.example", 403)):
+                    with self.subTest(address=address, host=host):
+                        reply = server.post("/load", {}, address=address, headers={"Host": host})
+                        self.assertEqual(reply.status, status)
+                        if status == 403:
+                            self.assertIn("allow_hosts", reply.error)
 
     def test_the_default_is_loopback(self):
         code, text, _ = run("serve", "--help", env={"PATH": os.environ["PATH"]})
