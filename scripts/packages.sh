@@ -49,6 +49,15 @@ rust_ok() {
 }
 rust_ok cargo || packages="$packages rustc-web cargo-web"
 
+# The clients of npm run on Node.js 18; one on the PATH that is new enough is used as it is.
+node_ok() {
+  version=$(node --version 2>/dev/null | sed -n 's/^v\([0-9]*\)\..*/\1/p')
+  [ "${version:-0}" -ge 18 ] && command -v npm >/dev/null 2>&1
+}
+case $want in
+  --tests | --full) node_ok || packages="$packages nodejs npm" ;;
+esac
+
 missing=""
 for package in $packages; do
   installed "$package" || missing="$missing $package"

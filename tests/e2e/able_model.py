@@ -23,6 +23,17 @@ TOOL = {"type": "function", "function": {
     "name": "add", "description": "Adds numbers.", "parameters": {
         "type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}},
         "required": ["a", "b"]}}}
+# The small model does what was done before it.
+ADDING = [message for a, b in ((3, 4), (5, 6), (7, 2), (8, 8)) for message in (
+    {"role": "user", "content": f"Call add with a={a} and b={b}."},
+    {"role": "assistant", "content": "", "tool_calls": [
+        {"function": {"name": "add", "arguments": {"b": b, "a": a}}}]},
+    {"role": "tool", "content": str(a + b), "tool_name": "add"})]
+ADDING.append({"role": "user", "content": "Call add with a=1 and b=2."})
+THINKING = [message for word in ("red", "blue", "green") for message in (
+    {"role": "user", "content": f"Say {word}."},
+    {"role": "assistant", "content": f"<think>\nI say {word}.\n</think>\n\n{word}"})]
+THINKING.append({"role": "user", "content": "Say black."})
 
 
 @contextlib.contextmanager

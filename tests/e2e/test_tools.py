@@ -2,20 +2,9 @@
 import json
 import unittest
 
-from able_model import TOOL, able_model
+from able_model import ADDING, THINKING, TOOL, able_model
 from harness import MODEL, MODELS, Server
 
-# The small model does what was done before it.
-ADDING = [message for a, b in ((3, 4), (5, 6), (7, 2), (8, 8)) for message in (
-    {"role": "user", "content": f"Call add with a={a} and b={b}."},
-    {"role": "assistant", "content": "", "tool_calls": [
-        {"function": {"name": "add", "arguments": {"b": b, "a": a}}}]},
-    {"role": "tool", "content": str(a + b), "tool_name": "add"})]
-ADDING.append({"role": "user", "content": "Call add with a=1 and b=2."})
-THINKING = [message for word in ("red", "blue", "green") for message in (
-    {"role": "user", "content": f"Say {word}."},
-    {"role": "assistant", "content": f"<think>\nI say {word}.\n</think>\n\n{word}"})]
-THINKING.append({"role": "user", "content": "Say black."})
 CALL = '<tool_call>\n{"name": "add", "arguments": {"b": 2, "a": 1}}\n</tool_call>'
 SCHEMA = {"type": "object", "properties": {"colour": {"enum": ["red", "green"]},
                                            "count": {"type": "integer", "minimum": 0,
