@@ -38,7 +38,7 @@ case $want in
 esac
 # The arm64 build takes Debian's Rust whatever else there is: its standard library for arm64 is in
 # Debian too, and fits no other compiler.
-[ "$want" = --full ] && packages="$packages g++-aarch64-linux-gnu qemu-user-static rustc-web cargo-web"
+[ "$want" = --full ] && packages="$packages g++-aarch64-linux-gnu qemu-user-static rustc-web cargo-web zsh fish"
 
 # The crates need Rust 1.87: a cargo on the PATH that is new enough is used as it is.
 rust_ok() {

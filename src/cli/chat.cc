@@ -65,11 +65,11 @@ Status Chat::Load(const std::string& model) {
   AX_RETURN_IF_ERROR(answerer_.remote->Post("/api/generate", body));
   answerer_.model = model;
   messages_.clear();
-  // A model that was saved from a chat begins with what was said there; the server adds it to each
-  // question by itself.
+  loaded_.clear();
   const json::Value* said = json::Find(shown, "messages");
   if (said == nullptr || !said->is_array()) return {};
-  for (const json::Value& item : said->get_array()) {
+  loaded_ = said->get_array();
+  for (const json::Value& item : loaded_) {
     if (!item.is_object()) continue;
     const std::string text = TerminalText(TextField(item.get_object(), "content"));
     const bool question = TextField(item.get_object(), "role") == "user";
@@ -153,6 +153,7 @@ Result<Chat::After> Chat::Command(const std::string& line) {
   } else if (name == "/load") {
     done = rest.empty() ? Status(Fail(ErrorKind::kInvalid, "/load wants a model's name"))
                         : Load(std::string(rest));
+    if (done) options_.system.clear();  // the loaded model has its own
   } else {
     done = Fail(ErrorKind::kInvalid,
                 fmt::format("there is no command {}: /? lists what there is", name));
@@ -188,7 +189,9 @@ Status Chat::Save(std::string_view name) {
   json::Object body{{"model", name}, {"from", answerer_.model}, {"stream", false}};
   if (!options_.system.empty()) body["system"] = options_.system;
   if (!options_.options.empty()) body["parameters"] = options_.options;
-  if (!messages_.empty()) body["messages"] = messages_;
+  json::Array said = loaded_;
+  said.insert(said.end(), messages_.begin(), messages_.end());
+  if (!said.empty()) body["messages"] = std::move(said);
   AX_RETURN_IF_ERROR(answerer_.remote->Post("/api/create", body));
   return Print(fmt::format("saved as {}\n", name));
 }

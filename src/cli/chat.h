@@ -48,7 +48,9 @@ class Chat {
   LineReader& reader_;
   Signals& signals_;
   Multiline multiline_;
-  json::Array messages_;  // without the system message
+  // What a model that was saved from a chat begins with: the server adds it to each question.
+  json::Array loaded_;
+  json::Array messages_;  // without the system message, and what follows `loaded_`
 };
 
 }  // namespace axollama::cli

@@ -1,12 +1,9 @@
 """The commands as a person uses them: answers, lists, errors, exit codes, Ctrl-C."""
 import json
 import os
-import pty
-import select
 import signal
 import subprocess
 import tempfile
-import time
 import unittest
 
 from harness import (LONG, MODEL, MODELS, PROGRAM, Server, clean_environment, processes, run,
@@ -14,47 +11,6 @@ from harness import (LONG, MODEL, MODELS, PROGRAM, Server, clean_environment, pr
 
 GREEDY = ("--option", "temperature=0", "--option", "num_predict=8")
 QUESTION = "Name a colour."
-
-
-class Terminal:
-    """A program on a terminal of its own, as a person sees it."""
-
-    def __init__(self, command, env):
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            os.execve(command[0], command, env)
-        self.screen = ""
-        self.code = None
-
-    def until(self, text):
-        """Waits for `text`, and forgets what stands before its end."""
-        end = time.monotonic() + LONG
-        while text not in self.screen:
-            if time.monotonic() > end or not self._read(end - time.monotonic()):
-                raise AssertionError(f"{text!r} is not on the screen:\n{self.screen!r}")
-        self.screen = self.screen.partition(text)[2]
-
-    def _read(self, limit):
-        if not select.select([self.fd], [], [], limit)[0]:
-            return False
-        try:
-            data = os.read(self.fd, 4096)
-        except OSError:  # the program has ended
-            return False
-        self.screen += data.decode(errors="replace")
-        return bool(data)
-
-    def type(self, keys):
-        os.write(self.fd, keys.encode())
-
-    def end(self):
-        """Waits for the program's end; its exit code."""
-        if self.code is None:
-            while self._read(LONG):
-                pass
-            os.close(self.fd)
-            self.code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-        return self.code
 
 
 class Cli(unittest.TestCase):
@@ -147,24 +103,6 @@ class Cli(unittest.TestCase):
             self.assert_fails(run("stop", "nope", env=env), 1, "model 'nope' not found")
             self.assert_fails(run("show", "nope", env=env), 1, "model 'nope' not found")
 
-    def test_chat_keeps_the_talk(self):
-        with Server() as server:
-            env = {**self.env, "OLLAMA_HOST": server.addresses[0]}
-            leader, follower = os.openpty()
-            chat = subprocess.Popen([PROGRAM, "run", MODEL, "--verbose", *GREEDY], env=env,
-                                    stdin=follower, stdout=subprocess.PIPE,
-                                    stderr=subprocess.PIPE, text=True)
-            os.close(follower)
-            os.write(leader, b"Say hello.\nAnd again.\n/bye\n")
-            out, errors = chat.communicate(timeout=LONG)
-            os.close(leader)
-            self.assertEqual(chat.returncode, 0, errors)
-            self.assertEqual(out.count(">>> "), 3)
-            counts = [int(line.split()[3]) for line in errors.splitlines()
-                      if line.startswith("prompt eval count:")]
-            self.assertEqual(len(counts), 2, errors)
-            self.assertGreater(counts[1], counts[0])
-
     def test_models_are_made_copied_and_removed(self):
         modelfile = os.path.join(self.folder, "Modelfile")
         with open(modelfile, "w") as file:
@@ -219,44 +157,6 @@ class Cli(unittest.TestCase):
         self.assertIn(MODEL, models.split())
         self.assertIn("135m", tags.split())
         self.assert_all_gone()
-
-    def test_chat_on_a_terminal(self):
-        """A person at a terminal: lines are edited, Ctrl-C stops an answer, settings count."""
-        with Server() as server:
-            env = {**self.env, "OLLAMA_HOST": server.addresses[0], "TERM": "xterm"}
-            chat = Terminal([PROGRAM, "run", MODEL, *GREEDY], env)
-            self.addCleanup(chat.end)
-            chat.until(">>> ")
-            chat.type("/set nonsense\n")
-            chat.until("error: there is no /set nonsense")
-            chat.until(">>> ")
-            chat.type("/set parameter num_predict 2000\n")
-            chat.until("num_predict is 2000")
-            chat.until(">>> ")
-            chat.type("Write a very long story about a lighthouse.\n")
-            chat.until("lighthouse.\r\n")
-            chat.until(" ")  # it answers
-            chat.type("\x03")
-            chat.until(">>> ")
-            chat.type("/set parameter num_predict 4\n")
-            chat.until("num_predict is 4")
-            chat.until(">>> ")
-            chat.type("/set verbose\n")
-            chat.until(">>> ")
-            chat.type('"""Name\n')
-            chat.until("... ")
-            chat.type('a colour."""\n')
-            chat.until("eval count:           4 token(s)")
-            chat.until(">>> ")
-            chat.type("\x03")
-            chat.until("/bye or Ctrl-D ends the chat.")
-            chat.until(">>> ")
-            chat.type("\x04")
-            self.assertEqual(chat.end(), 0)
-            history = os.path.join(self.env["HOME"], ".local/state/axollama/history")
-            self.assertEqual(os.stat(history).st_mode & 0o777, 0o600)
-            with open(history) as file:
-                self.assertIn("/set verbose\n", file.readlines())
 
     def test_interrupt_ends_the_command_and_its_server(self):
         command = subprocess.Popen(

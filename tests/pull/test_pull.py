@@ -11,44 +11,12 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
 
-import tiny_model  # noqa: E402
-from harness import BUILD, Server, run, wait_until  # noqa: E402
-from hub import Hub, Proxy, make_certificate  # noqa: E402
-
-REPO = "AXERA-TECH/Tiny-0.1B"
-NAME = f"hf.co/{REPO}"
-TABLE = "model.embed_tokens.weight.bfloat16.bin"
-OTHER_FILES = {"README.md": b"# Tiny", "main_ax650": b"\x7fELF", "run.sh": b"#!/bin/sh",
-               "pictures/a.png": b"PNG", "tiny-ax630c/llama_post.axmodel": b"other chip"}
+from harness import run, wait_until  # noqa: E402
+from hub import Proxy, make_certificate  # noqa: E402
+from hub_test import NAME, REPO, TABLE, HubTest  # noqa: E402
 
 
-class PullTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.shared = tempfile.mkdtemp(prefix="axpull")
-        cls.certificate, cls.key = make_certificate(cls.shared)
-        cls.bundle = tiny_model.build(os.path.join(BUILD, "axollama-sim"), cls.shared)
-
-    @classmethod
-    def tearDownClass(cls):
-        shutil.rmtree(cls.shared, ignore_errors=True)
-
-    def setUp(self):
-        self.hub = self.new_hub()
-        self.hub.repos[REPO] = {**self.bundle, **OTHER_FILES}
-
-    def new_hub(self):
-        hub = Hub(self.certificate, self.key)
-        self.addCleanup(hub.close)
-        return hub
-
-    def serve(self, env=None, **kwargs):
-        """A server that takes our hub for the Hugging Face hub."""
-        environment = {"HF_ENDPOINT": self.hub.url, "SSL_CERT_FILE": self.certificate, **(env or {})}
-        server = Server(models=(), env=environment, **kwargs)
-        self.addCleanup(server.end)
-        return server.start()
-
+class PullTest(HubTest):
     def serve_by_proxy(self, ports=None, env=None):
         """One to which our hub is huggingface.co itself, a host of the internet."""
         proxy = Proxy(ports or {"*": self.hub.port})
