@@ -67,10 +67,11 @@ const Routes::Route Routes::kRoutes[] = {
     {"GET HEAD", "/health", &Routes::Health, Need::kNothing},
 };
 
-Routes::Routes(Models* models, pull::Puller* puller, AccessRules access, GuardOptions guard,
-               ClientNames clients)
+Routes::Routes(Models* models, pull::Puller* puller, upstream::Upstream* upstream,
+               AccessRules access, GuardOptions guard, ClientNames clients)
     : models_(models),
       puller_(puller),
+      upstream_(upstream),
       access_(std::move(access)),
       guard_(std::move(guard)),
       clients_(std::move(clients)),
@@ -94,13 +95,12 @@ void Routes::Handle(const net::Request& request, net::Responder& responder) {
         responder.Send(403, kJson, RefusalBody(403, request.path, *refusal));
         return;
       }
+      const auto handle = [&](const net::Request& plain) {
+        if (!IsTheirs(plain, responder)) (this->*route.handler)(plain, responder);
+      };
       const std::string_view encoding = request.headers.Get("Content-Encoding");
-      if (encoding.empty() || net::SameName(encoding, "identity")) {
-        (this->*route.handler)(request, responder);
-        return;
-      }
-      const Status used = plain_bodies_.With(
-          request, [&](const net::Request& plain) { (this->*route.handler)(plain, responder); });
+      if (encoding.empty() || net::SameName(encoding, "identity")) return handle(request);
+      const Status used = plain_bodies_.With(request, handle);
       if (used) return;
       const int status = HttpStatus(used.error().kind);
       if (used.error().kind == ErrorKind::kBusy) responder.SetHeader("Retry-After", "1");

@@ -18,13 +18,17 @@
 namespace axollama::pull {
 class Puller;
 }
+namespace axollama::upstream {
+class Upstream;
+}
 
 namespace axollama::server {
 
 class Routes {
  public:
-  Routes(Models* models, pull::Puller* puller, AccessRules access, GuardOptions guard,
-         ClientNames clients);
+  // `upstream`: nullptr when there is none.
+  Routes(Models* models, pull::Puller* puller, upstream::Upstream* upstream, AccessRules access,
+         GuardOptions guard, ClientNames clients);
   void Handle(const net::Request& request, net::Responder& responder);
   // Whose bodies may be larger than memory: uploads of blobs.
   static bool StreamsBody(std::string_view method, std::string_view path);
@@ -39,6 +43,12 @@ class Routes {
   };
   static const Route kRoutes[];
 
+  // routes_upstream.cc
+  // Whether the request was about a model of the upstream's, and so is answered.
+  bool IsTheirs(const net::Request& request, net::Responder& responder);
+  // `answer`, whose list `key` is of ours, with the upstream's models behind them.
+  std::string WithTheirs(const net::Request& request, net::Responder& responder,
+                         std::string_view key, std::string answer);
   // routes_models.cc
   void Root(const net::Request& request, net::Responder& responder);
   void Version(const net::Request& request, net::Responder& responder);
@@ -77,6 +87,7 @@ class Routes {
 
   Models* const models_;
   pull::Puller* const puller_;
+  upstream::Upstream* const upstream_;
   const AccessRules access_;
   const Guard guard_;
   const ClientNames clients_;

@@ -75,7 +75,7 @@ void Routes::CloudStatus(const net::Request&, net::Responder& responder) {
   SendJson(responder, R"({"cloud":{"disabled":true,"source":"config"}})");
 }
 
-void Routes::Tags(const net::Request&, net::Responder& responder) {
+void Routes::Tags(const net::Request& request, net::Responder& responder) {
   std::vector<api::TagEntry> models;
   for (const store::Model& model : models_->store().List()) {
     api::TagEntry entry = Entry(model);
@@ -93,10 +93,10 @@ void Routes::Tags(const net::Request&, net::Responder& responder) {
     entry.details.parent_model = model.parent;
     models.push_back(std::move(entry));
   }
-  SendJson(responder, api::WriteTags(std::move(models)));
+  SendJson(responder, WithTheirs(request, responder, "models", api::WriteTags(std::move(models))));
 }
 
-void Routes::Ps(const net::Request&, net::Responder& responder) {
+void Routes::Ps(const net::Request& request, net::Responder& responder) {
   std::vector<api::PsEntry> models;
   const int64_t now_ns = MonotonicNs();
   const int64_t wall_ns = WallNs();
@@ -115,7 +115,7 @@ void Routes::Ps(const net::Request&, net::Responder& responder) {
     entry.context_length = loaded.props.context_tokens;
     models.push_back(std::move(entry));
   }
-  SendJson(responder, api::WritePs(std::move(models)));
+  SendJson(responder, WithTheirs(request, responder, "models", api::WritePs(std::move(models))));
 }
 
 void Routes::Show(const net::Request& request, net::Responder& responder) {

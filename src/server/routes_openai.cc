@@ -80,7 +80,7 @@ void Routes::OpenAiCompletion(const net::Request& http, net::Responder& responde
   SendJson(responder, answer.Write(*choices));
 }
 
-void Routes::OpenAiModels(const net::Request&, net::Responder& responder) {
+void Routes::OpenAiModels(const net::Request& request, net::Responder& responder) {
   std::vector<api::OpenAiModel> models;
   for (const store::Model& model : models_->store().List()) {
     if (const auto served = ServedFrom(*models_, model); !served && !model.stored) {
@@ -89,7 +89,8 @@ void Routes::OpenAiModels(const net::Request&, net::Responder& responder) {
     }
     models.push_back({model.name.Short(), model.modified_ns});
   }
-  SendJson(responder, api::WriteOpenAiModels(std::move(models)));
+  SendJson(responder,
+           WithTheirs(request, responder, "data", api::WriteOpenAiModels(std::move(models))));
 }
 
 void Routes::OpenAiModel(const net::Request& http, net::Responder& responder) {

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -28,6 +29,7 @@
 #include "server/served_model.h"
 #include "server/settings.h"
 #include "store/store.h"
+#include "upstream/upstream.h"
 
 namespace axollama::server {
 namespace {
@@ -216,9 +218,11 @@ int ServeMain(int argc, char** argv) {
   Models models(OptionsOf(settings), runtime->get());
   models.store().Tidy();
   pull::Puller puller(&models.store(), HomeDir() / "store" / "pulls", settings.transfer_streams);
+  std::optional<upstream::Upstream> other;
+  if (!settings.upstream.empty()) other.emplace(settings.upstream);
   GuardOptions guard = settings.guard;
   guard.hostname = Hostname();
-  Routes routes(&models, &puller,
+  Routes routes(&models, &puller, other ? &*other : nullptr,
                 AccessRules(settings.origins, HostNames(guard.hostname, guard.hosts)), guard,
                 ClientNames(settings.guard.proxies, settings.client_header));
   net::ServerOptions http;
@@ -249,6 +253,7 @@ int ServeMain(int argc, char** argv) {
   }).detach();
   models.BeginShutdown();
   puller.BeginShutdown();
+  if (other) other->BeginShutdown();
   (*server)->Stop(kHandlerGrace);
   if (first_load.joinable()) first_load.join();
   models.EndAll();

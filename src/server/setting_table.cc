@@ -10,6 +10,7 @@
 
 #include "api/keep_alive.h"
 #include "base/ollama_host.h"
+#include "upstream/url.h"
 
 namespace axollama::server {
 namespace {
@@ -236,6 +237,15 @@ const Setting kTable[] = {
      .set = [](Settings* out, const SettingValues& values) -> Status {
        AX_ASSIGN_OR_RETURN(const int64_t streams, WholeNumber(values.front(), 1, 32));
        out->transfer_streams = static_cast<size_t>(streams);
+       return {};
+     }},
+    {.name = "upstream",
+     .help = "URL of an Ollama whose models are served here beside ours",
+     .exact = true,
+     .set = [](Settings* out, const SettingValues& values) -> Status {
+       out->upstream.clear();
+       if (values.front().empty()) return {};
+       AX_ASSIGN_OR_RETURN(out->upstream, upstream::ParseUrl(values.front()));
        return {};
      }},
     {.name = "hub",

@@ -36,6 +36,7 @@ struct Settings {
   RebootPolicy reboot = RebootPolicy::kAuto;
   std::string origins;         // with commas
   int64_t context_tokens = 0;  // of requests without num_ctx; 0: the model's own
+  std::string upstream;        // URL of an Ollama; "": none
   GuardOptions guard;
   std::string client_header;
   log::Level log_level = log::Level::kInfo;
