@@ -91,11 +91,8 @@ size_t CountParts(std::string_view text) {
   return count;
 }
 
-void WriteDouble(double value, std::string* out) {
-  if (!std::isfinite(value)) {  // JSON has no word for it
-    out->append("null");
-    return;
-  }
+template <typename Number>
+void WriteNumber(Number value, std::string* out) {
   char buffer[32];
   const auto [end, error] = std::to_chars(buffer, buffer + sizeof(buffer), value);
   out->append(buffer, end);
@@ -143,13 +140,17 @@ void WriteTo(const Value& value, std::string* out) {
       out->append(value.get_bool() ? "true" : "false");
       break;
     case boost::json::kind::int64:
-      fmt::format_to(std::back_inserter(*out), "{}", value.get_int64());
+      WriteNumber(value.get_int64(), out);
       break;
     case boost::json::kind::uint64:
-      fmt::format_to(std::back_inserter(*out), "{}", value.get_uint64());
+      WriteNumber(value.get_uint64(), out);
       break;
     case boost::json::kind::double_:
-      WriteDouble(value.get_double(), out);
+      if (std::isfinite(value.get_double())) {
+        WriteNumber(value.get_double(), out);
+      } else {
+        out->append("null");  // JSON has no word for it
+      }
       break;
     case boost::json::kind::string:
       WriteString(View(value.get_string()), out);
@@ -183,6 +184,7 @@ void WriteTo(const Value& value, std::string* out) {
 
 std::string Write(const Value& value) {
   std::string out;
+  out.reserve(256);  // a line of a streamed answer
   WriteTo(value, &out);
   return out;
 }

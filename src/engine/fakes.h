@@ -33,7 +33,7 @@ class FakeModel : public npu::Model {
   }
 
   const npu::Limits& limits() const override { return limits_; }
-  std::span<const float> logits() const override { return logits_; }
+  npu::Logits logits() const override { return logits_; }
   bool queues() const override { return false; }
   const npu::Counters& counters() const override { return counters_; }
   uint64_t cmm_bytes() const override { return 12345; }

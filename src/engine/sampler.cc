@@ -17,34 +17,38 @@ float Bounded(float value) {
   return std::clamp(value, -kMost, kMost);
 }
 
-// The first of the greatest; -1 when none is above -infinity. In lanes and blocks: one after the
-// other, 150,000 of them take longer than the token's way to its client.
-int32_t Likeliest(std::span<const float> logits) {
+// In lanes, of which compilers make wide instructions. -infinity when there is none above; a NaN
+// is never the greatest.
+float Greatest(std::span<const float> logits) {
   constexpr size_t kLanes = 16;
-  constexpr size_t kBlock = 1024;
-  const auto greater = [](float x, float than) { return x > than ? x : than; };  // never a NaN
-  float best = kNever;
-  size_t at = logits.size();
-  for (size_t first = 0; first < logits.size(); first += kBlock) {
-    const size_t end = std::min(first + kBlock, logits.size());
-    float lanes[kLanes];
-    std::fill(std::begin(lanes), std::end(lanes), kNever);
-    size_t id = first;
-    for (; id + kLanes <= end; id += kLanes) {
-      for (size_t lane = 0; lane < kLanes; ++lane) {
-        lanes[lane] = greater(logits[id + lane], lanes[lane]);
-      }
-    }
-    float most = kNever;
-    for (const float lane : lanes) most = greater(lane, most);
-    for (; id < end; ++id) most = greater(logits[id], most);
-    if (most > best) {
-      best = most;
-      at = first;
+  const auto greater = [](float x, float than) { return x > than ? x : than; };
+  float lanes[kLanes];
+  std::fill(std::begin(lanes), std::end(lanes), kNever);
+  size_t id = 0;
+  for (; id + kLanes <= logits.size(); id += kLanes) {
+    for (size_t lane = 0; lane < kLanes; ++lane) {
+      lanes[lane] = greater(logits[id + lane], lanes[lane]);
     }
   }
-  while (at < logits.size() && logits[at] != best) ++at;
-  return at < logits.size() ? static_cast<int32_t>(at) : -1;
+  float most = kNever;
+  for (const float lane : lanes) most = greater(lane, most);
+  for (; id < logits.size(); ++id) most = greater(logits[id], most);
+  return most;
+}
+
+// The first of the greatest; -1 when none is above -infinity.
+int32_t Likeliest(const npu::Logits& logits) {
+  float best = kNever;
+  size_t block = 0;
+  logits.ForEachBlock([&](size_t first, std::span<const float> values) {
+    const float most = Greatest(values);
+    if (!(most > best)) return;
+    best = most;
+    block = first;
+  });
+  if (!(best > kNever)) return -1;
+  while (logits[block] != best) ++block;
+  return static_cast<int32_t>(block);
 }
 
 }  // namespace
@@ -141,45 +145,35 @@ void Sampler::ApplyMask(std::span<const uint32_t> allowed) {
   }
 }
 
-Error Sampler::NothingToChoose(std::span<const float> logits, bool masked) const {
-  const auto finite = [](float logit) { return std::isfinite(logit); };
-  const auto endless = [](float logit) { return std::isinf(logit) && logit > 0; };
-  if (std::none_of(logits.begin(), logits.end(), finite) ||
-      std::any_of(logits.begin(), logits.end(), endless)) {
+Error Sampler::NothingToChoose(const npu::Logits& logits, bool masked) const {
+  bool finite = false, endless = false;
+  logits.ForEachBlock([&](size_t, std::span<const float> values) {
+    for (const float logit : values) {
+      finite = finite || std::isfinite(logit);
+      endless = endless || (std::isinf(logit) && logit > 0);
+    }
+  });
+  if (!finite || endless) {
     return {ErrorKind::kDevice, "the device returned no finite logit"};
   }
   return {ErrorKind::kInvalid, masked ? "no token that the grammar allows can be chosen"
                                       : "no token is left that can be chosen"};
 }
 
-Result<int32_t> Sampler::Sample(std::span<const float> logits, std::span<const uint32_t> allowed) {
+Result<int32_t> Sampler::Sample(const npu::Logits& logits, std::span<const uint32_t> allowed) {
   if (logits.size() != logits_.size()) {
     return Fail(ErrorKind::kInternal, "the model gave " + std::to_string(logits.size()) +
                                           " logits instead of " + std::to_string(logits_.size()));
   }
-  const bool greedy = options_.temperature <= 0;
-  if (greedy && bias_.empty() && !penalise_ && banned_.empty() && allowed.empty()) {
-    const int32_t best = Likeliest(logits);
-    if (best >= 0 && std::isfinite(logits[static_cast<size_t>(best)])) return best;
-    return Fail(NothingToChoose(logits, false));
-  }
-  std::copy(logits.begin(), logits.end(), logits_.begin());
-  for (const auto& [id, added] : bias_) {
-    float& logit = logits_[static_cast<size_t>(id)];
-    if (std::isfinite(logit)) logit = added == kNever ? kNever : Bounded(logit + added);
-  }
-  if (penalise_) ApplyPenalties();
-  for (const int32_t id : banned_) logits_[static_cast<size_t>(id)] = kNever;
-  if (!allowed.empty()) ApplyMask(allowed);
-
-  if (greedy) {
-    const int32_t best = Likeliest(logits_);
-    if (best >= 0 && std::isfinite(logits_[static_cast<size_t>(best)])) return best;
+  const npu::Logits changed = Change(logits, allowed);
+  if (options_.temperature <= 0) {
+    const int32_t best = Likeliest(changed);
+    if (best >= 0 && std::isfinite(changed[static_cast<size_t>(best)])) return best;
     return Fail(NothingToChoose(logits, !allowed.empty()));
   }
 
-  const bool some = options_.top_k > 0 && static_cast<size_t>(options_.top_k) < logits_.size();
-  SelectTop(some ? static_cast<size_t>(options_.top_k) : logits_.size());
+  const bool some = options_.top_k > 0 && static_cast<size_t>(options_.top_k) < changed.size();
+  SelectTop(changed, some ? static_cast<size_t>(options_.top_k) : changed.size());
   if (count_ == 0 || !std::isfinite(candidates_[0].logit)) {
     return Fail(NothingToChoose(logits, !allowed.empty()));
   }
@@ -189,37 +183,62 @@ Result<int32_t> Sampler::Sample(std::span<const float> logits, std::span<const u
   return Draw();
 }
 
+// The logits with all that is asked for beside them; the very same ones when that is nothing.
+npu::Logits Sampler::Change(const npu::Logits& logits, std::span<const uint32_t> allowed) {
+  if (bias_.empty() && !penalise_ && banned_.empty() && allowed.empty()) return logits;
+  logits.Read(0, logits_);
+  for (const auto& [id, added] : bias_) {
+    float& logit = logits_[static_cast<size_t>(id)];
+    if (std::isfinite(logit)) logit = added == kNever ? kNever : Bounded(logit + added);
+  }
+  if (penalise_) ApplyPenalties();
+  for (const int32_t id : banned_) logits_[static_cast<size_t>(id)] = kNever;
+  if (!allowed.empty()) ApplyMask(allowed);
+  return logits_;
+}
+
 // Fills candidates_ with the `count` likeliest tokens, in order; with all of them (the likeliest
 // first, the others in order of id) when there are not more than that.
-void Sampler::SelectTop(size_t count) {
+void Sampler::SelectTop(const npu::Logits& logits, size_t count) {
   count_ = 0;
-  if (count >= logits_.size()) {
-    for (size_t id = 0; id < logits_.size(); ++id) {
-      if (logits_[id] > kNever) candidates_[count_++] = {logits_[id], static_cast<int32_t>(id)};
-    }
+  if (count >= logits.size()) {
+    logits.ForEachBlock([&](size_t first, std::span<const float> values) {
+      for (size_t i = 0; i < values.size(); ++i) {
+        if (!(values[i] > kNever)) continue;
+        candidates_[count_++] = {values[i], static_cast<int32_t>(first + i)};
+      }
+    });
     const auto end = candidates_.begin() + static_cast<std::ptrdiff_t>(count_);
     const auto best = std::min_element(candidates_.begin(), end, Before);
     if (best != end) std::rotate(candidates_.begin(), best, best + 1);
     sorted_ = std::min<size_t>(count_, 1);
     return;
   }
-  // A heap of the best so far with the worst of them on top. Ids ascend, so an equal logit never
-  // displaces an earlier one.
-  const auto begin = candidates_.begin();
-  for (size_t id = 0; id < logits_.size(); ++id) {
-    const float logit = logits_[id];
-    if (count_ == count) {
-      if (!(logit > candidates_[0].logit)) continue;
-      std::pop_heap(begin, begin + static_cast<std::ptrdiff_t>(count_), Before);
-      candidates_[count_ - 1] = {logit, static_cast<int32_t>(id)};
-    } else {
-      if (!(logit > kNever)) continue;
-      candidates_[count_++] = {logit, static_cast<int32_t>(id)};
+  logits.ForEachBlock([&](size_t first, std::span<const float> values) {
+    // Most blocks hold none that is likelier than those found so far.
+    if (count_ == count && !(Greatest(values) > candidates_[0].logit)) return;
+    for (size_t i = 0; i < values.size(); ++i) {
+      Offer({values[i], static_cast<int32_t>(first + i)}, count);
     }
-    std::push_heap(begin, begin + static_cast<std::ptrdiff_t>(count_), Before);
-  }
-  std::sort_heap(begin, begin + static_cast<std::ptrdiff_t>(count_), Before);
+  });
+  std::sort_heap(candidates_.begin(), candidates_.begin() + static_cast<std::ptrdiff_t>(count_),
+                 Before);
   sorted_ = count_;
+}
+
+// Into a heap of the best `count` so far with the worst of them on top. Ids ascend, so an equal
+// logit never displaces an earlier one.
+void Sampler::Offer(const Candidate& candidate, size_t count) {
+  const auto begin = candidates_.begin();
+  if (count_ == count) {
+    if (!(candidate.logit > candidates_[0].logit)) return;
+    std::pop_heap(begin, begin + static_cast<std::ptrdiff_t>(count_), Before);
+    candidates_[count_ - 1] = candidate;
+  } else {
+    if (!(candidate.logit > kNever)) return;
+    candidates_[count_++] = candidate;
+  }
+  std::push_heap(begin, begin + static_cast<std::ptrdiff_t>(count_), Before);
 }
 
 // Keeps the tokens whose surprise is nearest to the expected one, until their probabilities exceed
@@ -316,20 +335,20 @@ int32_t Sampler::Draw() {
   return candidates_[count_ - 1].id;
 }
 
-void Sampler::Logprobs(std::span<const float> logits, int32_t token, std::span<TokenLogprob> out) {
+void Sampler::Logprobs(const npu::Logits& logits, int32_t token, std::span<TokenLogprob> out) {
   float max = kNever;
-  for (const float logit : logits) {
-    if (logit > max) max = logit;
-  }
+  logits.ForEachBlock(
+      [&](size_t, std::span<const float> values) { max = std::max(max, Greatest(values)); });
   double total = 0;
-  for (const float logit : logits) total += ExpOfNegative(static_cast<double>(logit) - max);
+  logits.ForEachBlock([&](size_t, std::span<const float> values) {
+    for (const float logit : values) total += ExpOfNegative(static_cast<double>(logit) - max);
+  });
   const double log_total = std::log(total);
   const auto logprob = [&](float logit) {
     return static_cast<float>(static_cast<double>(logit) - max - log_total);
   };
   out[0] = {token, logprob(logits[static_cast<size_t>(token)])};
-  std::copy(logits.begin(), logits.end(), logits_.begin());
-  SelectTop(std::min(out.size() - 1, logits_.size() - 1));
+  SelectTop(logits, std::min(out.size() - 1, logits.size() - 1));
   for (size_t i = 0; i < count_; ++i) {
     out[i + 1] = {candidates_[i].id, logprob(candidates_[i].logit)};
   }

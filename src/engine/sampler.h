@@ -16,6 +16,7 @@
 #include "base/result.h"
 #include "engine/random.h"
 #include "engine/request.h"
+#include "npu/logits.h"
 
 namespace axollama::engine {
 
@@ -30,11 +31,11 @@ class Sampler {
 
   // `logits` [vocab]. NaN counts as never; no finite logit at all is kDevice. `allowed`: bit i % 32
   // of word i / 32 says whether token i may be chosen, empty: all; when none can be, kInvalid.
-  Result<int32_t> Sample(std::span<const float> logits, std::span<const uint32_t> allowed = {});
+  Result<int32_t> Sample(const npu::Logits& logits, std::span<const uint32_t> allowed = {});
 
   // Of the logits as they are, over the whole vocabulary: out[0] is `token`'s, then come the
   // likeliest, as many as fit, likelier first. The rest of `out` is left alone.
-  void Logprobs(std::span<const float> logits, int32_t token, std::span<TokenLogprob> out);
+  void Logprobs(const npu::Logits& logits, int32_t token, std::span<TokenLogprob> out);
 
   // The token became a part of the sequence.
   void Accept(int32_t token);
@@ -49,10 +50,12 @@ class Sampler {
     return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
   }
 
+  npu::Logits Change(const npu::Logits& logits, std::span<const uint32_t> allowed);
   void ApplyPenalties();
   void ApplyMask(std::span<const uint32_t> allowed);
-  Error NothingToChoose(std::span<const float> logits, bool masked) const;
-  void SelectTop(size_t count);
+  Error NothingToChoose(const npu::Logits& logits, bool masked) const;
+  void SelectTop(const npu::Logits& logits, size_t count);
+  void Offer(const Candidate& candidate, size_t count);
   void CutTypicalP();
   void CutTopP();
   void CutMinP();
@@ -64,7 +67,7 @@ class Sampler {
   Random random_{0};
   std::vector<int32_t> banned_;
   std::vector<std::pair<int32_t, float>> bias_;
-  std::vector<float> logits_;          // [vocab], the ones being worked on
+  std::vector<float> logits_;          // [vocab], where they are changed
   std::vector<Candidate> candidates_;  // [vocab]; the first count_ are alive
   size_t count_ = 0;
   size_t sorted_ = 0;            // that many at the front are in order, before all others

@@ -243,6 +243,28 @@ TEST(SamplerTest, PenaltiesLookBackOverTheWindowOnly) {
   EXPECT_EQ(got, (std::vector<int32_t>{0, 1, 2, 0, 1, 2}));
 }
 
+// The vocabulary is looked at in blocks, most of which are passed over.
+TEST(SamplerTest, TopKOfALongVocabularyAreTheVeryBest) {
+  constexpr size_t kBest = 40;
+  std::mt19937 random(5);
+  for (int round = 0; round < 20; ++round) {
+    std::vector<float> logits(5000);
+    for (float& logit : logits) logit = static_cast<float>(random() % 400) / 100.0f;  // many equal
+    logits[random() % logits.size()] = std::nanf("");
+    std::vector<int32_t> order(logits.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::erase_if(order, [&](int32_t id) { return std::isnan(logits[static_cast<size_t>(id)]); });
+    std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) {
+      return logits[static_cast<size_t>(a)] > logits[static_cast<size_t>(b)];
+    });
+    order.resize(kBest);
+    EXPECT_EQ(One(logits, Greedy()), order.front());
+    SamplingOptions options = Plain();
+    options.top_k = kBest;
+    EXPECT_EQ(Alive(logits, options), std::set<int32_t>(order.begin(), order.end()));
+  }
+}
+
 TEST(SamplerTest, BannedTokensAreNeverChosen) {
   EXPECT_EQ(One({9, 1, 2}, Greedy(), {}, {0}), 2);
   SamplingOptions options = Plain();

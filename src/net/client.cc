@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <memory>
 #include <thread>
 
 #include "net/chunks.h"
@@ -260,15 +261,14 @@ class CallImpl final : public ClientCall {
   Result<bool> Receive() {
     for (;;) {
       AX_RETURN_IF_ERROR(Wait(POLLIN, read_timeout_));
-      const size_t before = in_.size();
-      in_.resize(before + kReadBytes);
-      const ssize_t n = ::recv(fd_, in_.data() + before, kReadBytes, MSG_DONTWAIT);
-      const int error = errno;
-      in_.resize(before + static_cast<size_t>(std::max<ssize_t>(n, 0)));
-      if (n > 0) return true;
+      const ssize_t n = ::recv(fd_, received_.get(), kReadBytes, MSG_DONTWAIT);
+      if (n > 0) {
+        in_.append(received_.get(), static_cast<size_t>(n));
+        return true;
+      }
       if (n == 0) return false;
-      if (error != EAGAIN && error != EWOULDBLOCK && error != EINTR) {
-        return Io("the connection broke", error);
+      if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
+        return Io("the connection broke", errno);
       }
     }
   }
@@ -319,6 +319,8 @@ class CallImpl final : public ClientCall {
   int cancel_fd_ = -1;
   std::atomic<bool> cancelled_{false};
 
+  // Apart from in_, which would be filled with zeros for each of a stream's small pieces.
+  std::unique_ptr<char[]> received_ = std::make_unique_for_overwrite<char[]>(kReadBytes);
   std::string in_;  // received, still framed
   ResponseHead head_;
   ChunkDecoder chunks_;

@@ -62,9 +62,10 @@ Status NpuModel::Start(const bundle::Bundle& bundle, const LoadOptions& options)
   rows_.resize(size_t{shape.chunk()} * shape.hidden);
   indices_.resize(size_t{shape.chunk()} * shape.index_planes);
   mask_.resize(shape.mask_bytes() / kElementBytes);
-  logits_.resize(limits_.vocab);
   AX_RETURN_IF_ERROR(TryQueue(options.probes));
-  return TryBoundRows(options.probes);
+  const Status tried = TryBoundRows(options.probes);
+  logits_ = {};  // those of the trials may be gone with what they were tried with
+  return tried;
 }
 
 Result<std::unique_ptr<Model>> Model::Load(device::Device& device, const bundle::Bundle& bundle,

@@ -19,6 +19,7 @@
 #include "bundle/bundle.h"
 #include "device/device.h"
 #include "device/gate.h"
+#include "npu/logits.h"
 
 namespace axollama::npu {
 
@@ -77,7 +78,7 @@ class Model {
   virtual Status Decode(int32_t token, uint32_t position) = 0;
 
   // [vocab], of the last row computed. Valid until the next call.
-  virtual std::span<const float> logits() const = 0;
+  virtual Logits logits() const = 0;
 
   // Whether work is queued on the card and waited for once, or each call is waited for.
   virtual bool queues() const = 0;

@@ -35,7 +35,7 @@ class NpuModel final : public Model {
   Status Start(const bundle::Bundle& bundle, const LoadOptions& options);
 
   const Limits& limits() const override { return limits_; }
-  std::span<const float> logits() const override { return logits_; }
+  Logits logits() const override { return logits_; }
   const Counters& counters() const override { return counters_; }
   bool queues() const override { return link_.queues(); }
   uint64_t cmm_bytes() const override { return network_->cmm_bytes(); }
@@ -101,7 +101,11 @@ class NpuModel final : public Model {
   // Brings them to logits_: of the step, and of row `row` of the chunk.
   Status RunPost() { return TakeLogits(network_->StepLogits()); }
   Status RunPostForRow(size_t row) { return TakeLogits(network_->RowLogits(row)); }
-  Status TakeLogits(const Result<std::span<const std::byte>>& raw);
+  Status TakeLogits(const Result<std::span<const std::byte>>& raw) {
+    if (!raw) return Fail(raw.error());
+    logits_ = Logits(*raw, network_->logit_bytes());
+    return {};
+  }
 
   device::CardGate* gate_;
   Counters counters_;
@@ -113,7 +117,7 @@ class NpuModel final : public Model {
   std::vector<uint16_t> rows_;     // [chunk, H]
   std::vector<uint32_t> indices_;  // [planes, chunk]
   std::vector<uint16_t> mask_;     // of the largest group
-  std::vector<float> logits_;      // [vocab]
+  Logits logits_;                  // [vocab], the network's
   std::unique_ptr<Network> network_;
   std::unique_ptr<device::Queue> queue_;  // the first to go
 };

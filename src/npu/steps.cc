@@ -1,8 +1,6 @@
 // The hot path: steps and chunks.
 #include <algorithm>
-#include <cstring>
 
-#include "base/bf16.h"
 #include "npu/npu_model.h"
 
 namespace axollama::npu {
@@ -67,17 +65,6 @@ Status NpuModel::Chunk(std::span<const int32_t> tokens, uint32_t position, const
   }
   AX_RETURN_IF_ERROR(link_.CopyUp(to.mask, BytesOf(mask_, columns * group.rows)));
   return network_->RunChunk(group, position, valid, stop);
-}
-
-Status NpuModel::TakeLogits(const Result<std::span<const std::byte>>& raw) {
-  if (!raw) return Fail(raw.error());
-  if (network_->logit_bytes() == sizeof(float)) {
-    std::memcpy(logits_.data(), raw->data(), raw->size());
-    return {};
-  }
-  const auto* bits = reinterpret_cast<const uint16_t*>(raw->data());
-  for (size_t i = 0; i < logits_.size(); ++i) logits_[i] = Bf16ToFloat(bits[i]);
-  return {};
 }
 
 Status NpuModel::Chunks(std::span<const int32_t> tokens, uint32_t history, const StopCheck& stop,

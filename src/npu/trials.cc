@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstring>
 #include <limits>
 #include <string>
 #include <utility>
@@ -32,12 +31,13 @@ Status NpuModel::Compare(ProbeRecord* record, const std::function<Status(bool)>&
     record->End(*result);
     return *result;
   }
-  const std::vector<float> logits = logits_;
+  const std::vector<std::byte> logits(logits_.bytes().begin(), logits_.bytes().end());
   if (Status plain = steps(false); !plain) {
     record->Forget();  // nothing was found out but that the card is in trouble
     return plain;
   }
-  if (*result && std::memcmp(logits.data(), logits_.data(), logits.size() * sizeof(float)) != 0) {
+  if (*result &&
+      !std::equal(logits.begin(), logits.end(), logits_.bytes().begin(), logits_.bytes().end())) {
     *result = Fail(ErrorKind::kDevice, "it gave other logits");
   }
   record->End(*result);

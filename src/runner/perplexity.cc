@@ -66,13 +66,15 @@ Result<Score> ScoreTokens(npu::Model& model, device::CardGate* gate,
   }
   Score score;
   double sum = 0;
+  std::vector<float> logits(model.limits().vocab);
   for (size_t begin = 0; begin + 1 < tokens.size(); begin += window_tokens) {
     const std::span<const int32_t> window =
         tokens.subspan(begin, std::min<size_t>(window_tokens, tokens.size() - begin));
     if (gate != nullptr) AX_RETURN_IF_ERROR(gate->Enter(stop));
     const Status done =
         ComputeRows(model, window.first(window.size() - 1), stop, [&](size_t row) -> Status {
-          AX_ASSIGN_OR_RETURN(const ScoredToken scored, ScoreOne(model.logits(), window[row + 1]));
+          model.logits().Read(0, logits);
+          AX_ASSIGN_OR_RETURN(const ScoredToken scored, ScoreOne(logits, window[row + 1]));
           sum -= scored.logprob;
           ++score.scored_tokens;
           return on_token(scored);

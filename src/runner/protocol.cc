@@ -272,9 +272,21 @@ Result<std::vector<int32_t>> ReadDetokenize(std::string_view body) {
 
 std::string WritePiece(std::string_view text, const std::vector<int32_t>& tokens,
                        json::Array probabilities) {
-  json::Object object{{"content", text}, {"stop", false}, {"tokens", IdArray(tokens)}};
-  if (!probabilities.empty()) object["completion_probabilities"] = std::move(probabilities);
-  return Event(object);
+  // Written for each token while its client waits: without an object in between.
+  std::string line = "data: {\"content\":";
+  json::WriteTo(json::Value(text), &line);
+  line += ",\"stop\":false,\"tokens\":[";
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    if (i > 0) line += ',';
+    line += std::to_string(tokens[i]);
+  }
+  line += ']';
+  if (!probabilities.empty()) {
+    line += ",\"completion_probabilities\":";
+    json::WriteTo(std::move(probabilities), &line);
+  }
+  line += "}\n\n";
+  return line;
 }
 
 std::string WriteLast(const engine::Outcome& outcome) { return Event(Final("", {}, outcome)); }
