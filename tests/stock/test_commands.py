@@ -1,0 +1,103 @@
+"""The stock commands against `axollama serve`, and a stock server as its upstream."""
+import os
+import tempfile
+import unittest
+
+import stock_ollama
+from harness import MODEL, Server, wait_until
+
+OLLAMA = stock_ollama.program()
+
+
+class Commands(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server()
+        cls.server.__enter__()
+        cls.addClassCleanup(cls.server.end)
+
+    def run_command(self, *words, **kwargs):
+        code, out, err = stock_ollama.command(OLLAMA, self.server.addresses[0], *words, **kwargs)
+        self.assertEqual(code, 0, err)
+        return out
+
+    def rows(self, *words):
+        head, *rows = self.run_command(*words).splitlines()
+        return head.split(), [row.split() for row in rows]
+
+    def test_list_run_ps_show_stop(self):
+        head, rows = self.rows("list")
+        self.assertEqual(head, ["NAME", "ID", "SIZE", "MODIFIED"])
+        [digest] = [model["digest"] for model in self.server.get("/api/tags").json["models"]
+                    if model["name"] == MODEL]
+        self.assertIn([MODEL, digest[:12]], [row[:2] for row in rows])
+        said = self.run_command("run", MODEL, "Name a colour.")
+        self.assertTrue(said.strip())
+        self.assertTrue(self.run_command("run", MODEL, stdin="Name another one.").strip())
+        head, rows = self.rows("ps")
+        self.assertEqual(head, ["NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL"])
+        self.assertEqual(rows[0][0], MODEL)
+        self.assertIn("100% GPU", self.run_command("ps"))
+        shown = self.run_command("show", MODEL)
+        for word in ("architecture", "llama", "context length", "2048", "Capabilities",
+                     "completion"):
+            self.assertIn(word, shown)
+        self.assertIn("FROM " + MODEL, self.run_command("show", MODEL, "--modelfile"))
+        self.run_command("stop", MODEL)
+        wait_until(lambda: self.server.loaded() == [], "the model is unloaded")
+
+    def test_cp_create_rm(self):
+        self.run_command("cp", MODEL, "twin")
+        with tempfile.TemporaryDirectory(prefix="axstock") as folder:
+            with open(os.path.join(folder, "Modelfile"), "w") as file:
+                file.write('FROM twin\nSYSTEM "Answer in one word."\nPARAMETER temperature 0\n')
+            self.run_command("create", "short", "-f", "Modelfile", cwd=folder)
+        shown = self.server.post("/api/show", {"model": "short"}).json
+        self.assertEqual(shown["system"], "Answer in one word.")
+        self.assertIn("temperature", shown["parameters"])
+        self.run_command("rm", "short", "twin")
+        names = [model["name"] for model in self.server.get("/api/tags").json["models"]]
+        self.assertFalse({"short:latest", "twin:latest"} & set(names))
+
+    def test_what_is_not_there(self):
+        for word, says in (("show", "model 'nosuch' not found"), ("rm", "model 'nosuch' not found"),
+                           ("stop", "couldn't find model \"nosuch\" to stop")):
+            code, _, err = stock_ollama.command(OLLAMA, self.server.addresses[0], word, "nosuch")
+            self.assertEqual(code, 1, word)
+            self.assertIn(says, err)
+
+
+class StockUpstream(unittest.TestCase):
+    """ours -> stock -> another one of ours, under a name that only the stock Ollama has."""
+
+    def test_models_of_a_stock_ollama_come_through(self):
+        with Server() as back, \
+                stock_ollama.Stock(OLLAMA, {"OLLAMA_REMOTES": "127.0.0.1"}) as stock:
+            made = stock_ollama.script("remote-model.sh", MODEL, "far", env={
+                **stock.env, "OLLAMA_HOST": stock.addresses[0],
+                "AXOLLAMA_SERVER": back.addresses[0]})
+            self.assertEqual(made.returncode, 0, made.stderr)
+            with Server(models=(), env={"AXOLLAMA_UPSTREAM": stock.addresses[0]}) as front:
+                code, out, err = stock_ollama.command(OLLAMA, front.addresses[0], "list")
+                self.assertEqual(code, 0, err)
+                self.assertIn("far:latest", out)
+                options = {"temperature": 0, "num_predict": 8}
+                story = [{"role": "user", "content": "Tell me a story."}]
+                body = {"messages": story, "options": options}
+                near = back.post("/api/chat", {"model": MODEL, **body}).lines
+                far = front.post("/api/chat", {"model": "far", **body})
+                self.assertEqual(far.status, 200, far.text)
+                self.assertEqual(far.headers["Content-Type"], "application/x-ndjson")
+                self.assertEqual([line["message"]["content"] for line in far.lines],
+                                 [line["message"]["content"] for line in near])
+                self.assertEqual(far.lines[0]["remote_model"], MODEL)
+                events = front.post("/v1/chat/completions", {
+                    "model": "far", "messages": story, "stream": True, "max_tokens": 4})
+                self.assertEqual(events.status, 200, events.text)
+                self.assertTrue(events.text.endswith("data: [DONE]\n\n"))
+                missing = front.post("/api/chat", {"model": "nosuch", **body})
+                self.assertEqual((missing.status, missing.error), (404, "model 'nosuch' not found"))
+
+
+if __name__ == "__main__":
+    unittest.main()
