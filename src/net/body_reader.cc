@@ -24,17 +24,26 @@ tl::unexpected<Error> Bad(std::string message) {
 
 // Appends the next bytes to `received`.
 Status BodyReader::Receive() {
-  const auto deadline = steady_clock::now() + setup_.timeout;
+  if (came_bytes_ >= setup_.timeout_bytes) {
+    came_bytes_ = 0;
+    waited_ = {};
+  }
+  if (waited_ > setup_.timeout) return Bad("the request's body did not arrive in time");
+  // What the sink takes is not the client's time.
+  const auto begin = steady_clock::now();
+  const auto deadline = begin + (setup_.timeout - waited_);
   for (;;) {
     pollfd state{setup_.fd, POLLIN, 0};
     if (poll(&state, 1, static_cast<int>(kGonePoll.count())) > 0) break;
     if (setup_.gone()) return Fail(ErrorKind::kCancelled, "the server is ending");
     if (steady_clock::now() > deadline) return Bad("the request's body did not arrive in time");
   }
+  waited_ += steady_clock::now() - begin;
   const size_t before = setup_.received.size();
   setup_.received.resize(before + kPieceBytes);
   const ssize_t n = recv(setup_.fd, setup_.received.data() + before, kPieceBytes, MSG_DONTWAIT);
   const int error = errno;
+  came_bytes_ += static_cast<size_t>(std::max<ssize_t>(n, 0));
   setup_.received.resize(before + static_cast<size_t>(std::max<ssize_t>(n, 0)));
   if (n > 0 || (n < 0 && (error == EAGAIN || error == EINTR))) return {};
   return Bad("the request's body ended early");

@@ -25,8 +25,10 @@ class BodyReader final : public BodySource {
     std::optional<uint64_t> length;  // absent: chunked
     bool expect_continue = false;    // the client waits for a word before it sends
     uint64_t max_bytes = 0;
-    std::chrono::milliseconds timeout{};  // without a byte
-    std::function<bool()> gone;           // the server is about to end the connection
+    // In each of these times at least so many bytes must come.
+    std::chrono::milliseconds timeout{};
+    size_t timeout_bytes = 0;
+    std::function<bool()> gone;  // the server is about to end the connection
   };
   explicit BodyReader(Setup setup) : setup_(std::move(setup)) {}
 
@@ -38,6 +40,9 @@ class BodyReader final : public BodySource {
   Status ReadChunks(const Sink& sink);
 
   Setup setup_;
+  // Since the last time that enough had come.
+  std::chrono::steady_clock::duration waited_{};
+  size_t came_bytes_ = 0;
 };
 
 }  // namespace axollama::net

@@ -16,7 +16,7 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr std::chrono::milliseconds kLingerTime{2'000};
-constexpr size_t kSmallBodyBytes = 1u << 20;
+constexpr const char* kTooMuch = "server busy, please try again.  too much is being sent at once";
 constexpr std::string_view kJson = "application/json; charset=utf-8";
 
 }  // namespace
@@ -29,7 +29,8 @@ Connection::Connection(Core* core, int fd, std::string peer, std::string local,
       peer_(std::move(peer)),
       local_(std::move(local)),
       local_is_loopback_(local_is_loopback),
-      tcp_(tcp) {}
+      tcp_(tcp),
+      client_(ClientOf(peer_)) {}
 
 void Connection::Start() {
   EnterIdle();
@@ -43,7 +44,7 @@ void Connection::Close() {
     return;
   }
   LeaveIdle();
-  HasRoomForBody(0);
+  HasRoomFor(0);
   state_ = State::kClosed;
   boost::system::error_code ignored;
   socket_.close(ignored);
@@ -57,7 +58,7 @@ void Connection::CloseUnlessHandling() {
 
 void Connection::EnterIdle() {
   state_ = State::kIdle;
-  HasRoomForBody(0);
+  HasRoomFor(0);
   scanned_ = 0;
   if (in_.empty()) in_ = std::string();  // an idle connection holds no buffer
   idle_since_ = std::chrono::steady_clock::now();
@@ -218,6 +219,10 @@ bool Connection::ProcessHead() {
            true);
     return true;
   }
+  if (scan == HeadScan::kMore && !HasRoomFor(in_.size())) {
+    Refuse(503, kTooMuch, true);
+    return true;
+  }
   if (scan == HeadScan::kMore) return false;
   auto head = ParseRequestHead(std::string_view(in_).substr(0, scanned_));
   in_.erase(0, scanned_);
@@ -289,8 +294,8 @@ bool Connection::ProcessBody() {
            true);
     return true;
   }
-  if (!HasRoomForBody(body_.size())) {
-    Refuse(503, "server busy, please try again.  too much is being sent at once", true);
+  if (!HasRoomFor(body_.size())) {
+    Refuse(503, kTooMuch, true);
     return true;
   }
   if (!complete) return false;
@@ -298,11 +303,8 @@ bool Connection::ProcessBody() {
   return true;
 }
 
-// Counts the body as `bytes` long. One connection may have a long body, not all of them at once.
-bool Connection::HasRoomForBody(size_t bytes) {
-  core_->bodies_bytes += bytes - body_bytes_;
-  body_bytes_ = bytes;
-  return bytes <= kSmallBodyBytes || core_->bodies_bytes <= core_->options.max_bodies_bytes;
+bool Connection::HasRoomFor(size_t bytes) {
+  return core_->bodies.Count(client_, &held_bytes_, bytes);
 }
 
 void Connection::Dispatch() {
@@ -345,6 +347,7 @@ void Connection::Dispatch() {
     body.expect_continue = head_.expect_continue;
     body.max_bytes = core_->options.max_streamed_bytes;
     body.timeout = core_->options.pause_timeout;
+    body.timeout_bytes = core_->options.pause_bytes;
     body.gone = [exchange = exchange_] { return exchange->gone(); };
     request->source = reader_ = std::make_shared<BodyReader>(std::move(body));
   }
@@ -432,7 +435,7 @@ void Connection::Refuse(int status, const std::string& message, bool close) {
 // would reset the connection and could destroy the answer before it was read.
 void Connection::Linger() {
   LeaveIdle();
-  HasRoomForBody(0);
+  HasRoomFor(0);
   state_ = State::kLinger;
   in_ = std::string();
   ::shutdown(socket_.native_handle(), SHUT_WR);

@@ -13,6 +13,7 @@
 #include <string>
 #include <unordered_set>
 
+#include "net/body_budget.h"
 #include "net/body_reader.h"
 #include "net/chunks.h"
 #include "net/exchange.h"
@@ -27,7 +28,10 @@ class Connection;
 // What the connections of a server share.
 struct Core {
   Core(ServerOptions o, Handler h)
-      : options(std::move(o)), handler(std::move(h)), pool(options.max_active) {}
+      : options(std::move(o)),
+        handler(std::move(h)),
+        bodies(options.max_bodies_bytes),
+        pool(options.max_active) {}
 
   const ServerOptions options;
   const Handler handler;
@@ -35,7 +39,7 @@ struct Core {
   std::unordered_set<std::shared_ptr<Connection>> connections;
   std::list<Connection*> idle;  // waiting for a request, the longest first
   bool stopping = false;
-  size_t bodies_bytes = 0;                             // of requests that are not answered yet
+  BodyBudget bodies;                                   // of requests that are not answered yet
   std::string scratch = std::string(64u << 10, '\0');  // what recv fills
   Pool pool;
 };
@@ -51,7 +55,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void Close();
   // For the end of the server: closes unless a handler runs.
   void CloseUnlessHandling();
-  const std::string& peer() const { return peer_; }
+  const std::string& client() const { return client_; }  // ClientOf its peer
   // Of a connection in Core::idle.
   std::chrono::steady_clock::time_point idle_since() const { return idle_since_; }
 
@@ -73,7 +77,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool ProcessHead();
   bool ProcessBody();
   bool StartBody();
-  bool HasRoomForBody(size_t bytes);
+  bool HasRoomFor(size_t bytes);
   bool StreamsBody() const;
   void Dispatch();
   void OnHandled();
@@ -92,6 +96,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   const std::string local_;
   const bool local_is_loopback_;
   const bool tcp_;
+  const std::string client_;
 
   State state_ = State::kHead;
   std::list<Connection*>::iterator idle_at_;
@@ -103,7 +108,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   size_t scanned_ = 0;
   RequestHead head_;
   std::string body_;
-  size_t body_bytes_ = 0;  // as counted in Core::bodies_bytes
+  size_t held_bytes_ = 0;  // as counted in Core::bodies
   ChunkDecoder chunks_;
   std::shared_ptr<Exchange> exchange_;
   std::shared_ptr<BodyReader> reader_;  // while the handler reads the body itself

@@ -20,7 +20,6 @@
 #include "base/log.h"
 #include "net/connection.h"
 #include "net/listen.h"
-#include "net/network.h"
 
 namespace axollama::net {
 namespace {
@@ -48,12 +47,6 @@ void SetTcpOptions(int fd) {
   set(IPPROTO_TCP, TCP_KEEPINTVL, kAskAgainSeconds);
   set(IPPROTO_TCP, TCP_KEEPCNT, kAskTimes);
   set(IPPROTO_TCP, TCP_USER_TIMEOUT, kGiveUpMs);
-}
-
-// Whoever has one address of an IPv6 network of 64 bits has them all.
-Network ClientNetwork(const IpAddress& address) {
-  const Network v4{*ParseIp("0.0.0.0"), 96};
-  return {address, v4.Contains(address) ? 128 : 64};
 }
 
 // Connections must leave descriptors for files, pipes and children.
@@ -144,12 +137,10 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
     const uint32_t limit = core_->options.max_connections_per_address == 0
                                ? std::max(max_connections_ / 2, 1u)
                                : core_->options.max_connections_per_address;
-    const auto ip = tcp() ? ParseIp(AddressText(address)) : std::nullopt;
-    if (!ip || core_->connections.size() < limit) return true;
-    const Network client = ClientNetwork(*ip);
+    if (!tcp() || core_->connections.size() < limit) return true;
+    const std::string client = ClientOf(AddressText(address));
     const auto is_same = [&](const Connection& connection) {
-      const auto other = ParseIp(connection.peer());
-      return other && client.Contains(*other);
+      return connection.client() == client;
     };
     size_t count = 0;
     for (const auto& connection : core_->connections) count += is_same(*connection) ? 1 : 0;

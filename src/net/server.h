@@ -60,14 +60,17 @@ inline constexpr int kSendBufferBytes = 256 << 10;
 
 struct ServerOptions {
   size_t max_body_bytes = 64u << 20;
-  // Of all bodies together, received and not answered yet; those up to 1 MiB are always taken.
+  // Of all requests together, received and not answered yet. One address has at most half of it,
+  // and bodies over 1 MiB three quarters of either.
   size_t max_bodies_bytes = 256u << 20;
   // Requests whose body the handler reads itself (Request::source), as it arrives: for those that
   // are too large to be held. Called on the server's thread.
   std::function<bool(std::string_view method, std::string_view path)> streams_body;
   uint64_t max_streamed_bytes = uint64_t{256} << 30;
-  std::chrono::milliseconds pause_timeout{60'000};  // of such a body, without a byte
-  uint32_t max_active = 1024;                       // handlers at once
+  // Of such a body so much must come in each such time: a thread and a disk wait for it.
+  std::chrono::milliseconds pause_timeout{60'000};
+  size_t pause_bytes = 64u << 10;
+  uint32_t max_active = 1024;  // handlers at once
   uint32_t max_connections = 8192;
   uint32_t max_connections_per_address = 0;          // 0: half of all; IPv6: per /64
   std::chrono::milliseconds header_timeout{30'000};  // first byte to end of header

@@ -232,7 +232,7 @@ TEST(ServerLoad, MoreHandlersThanAllowedAreRefused) {
 TEST(ServerLoad, BodiesTogetherHaveALimit) {
   constexpr size_t kBody = 3u << 20;
   ServerOptions options;
-  options.max_bodies_bytes = 2 * kBody;
+  options.max_bodies_bytes = 16u << 20;  // 8 MiB for one address, of which 6 for long ones
   Latch go_on;
   std::atomic<int> active{0};
   auto s = Serve(
@@ -246,16 +246,20 @@ TEST(ServerLoad, BodiesTogetherHaveALimit) {
     return "POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: " +
            std::to_string(bytes) + "\r\n\r\n" + std::string(bytes, 'x');
   };
-  TestSocket first(s.address), second(s.address), small(s.address);
+  TestSocket first(s.address), second(s.address), small(s.address), last(s.address);
   first.Send(post(kBody));
   second.Send(post(kBody));
   ASSERT_TRUE(Eventually([&] { return active == 2; }));
   EXPECT_THAT(Ask(s.address, post(kBody)),
-              testing::AllOf(HasSubstr(" 503 "), HasSubstr("too much is being sent")));
-  small.Send(post(1000));  // hurts nobody
+              testing::AllOf(HasSubstr(" 503 "), HasSubstr("too much is being sent"),
+                             HasSubstr("Retry-After: ")));
+  small.Send(post(1u << 20));  // short ones have room yet
   ASSERT_TRUE(Eventually([&] { return active == 3; }));
+  last.Send(post(1u << 20));
+  ASSERT_TRUE(Eventually([&] { return active == 4; }));
+  EXPECT_THAT(Ask(s.address, post(1000)), HasSubstr(" 503 "));  // but no more than there is
   go_on.Set();
-  for (TestSocket* socket : {&first, &second, &small}) {
+  for (TestSocket* socket : {&first, &second, &small, &last}) {
     EXPECT_THAT(socket->ReadToEnd(), EndsWith("done"));
   }
   // What was answered makes room.

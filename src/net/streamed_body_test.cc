@@ -2,6 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
+
 #include "net/test_server.h"
 
 namespace axollama::net {
@@ -89,6 +92,37 @@ TEST(StreamedBody, WaitsOnlySoLong) {
   TestSocket socket(s.address);
   socket.Send(kHead + "Content-Length: 6\r\n\r\nabc");
   EXPECT_THAT(socket.ReadToEnd(), EndsWith("3 the request's body did not arrive in time"));
+}
+
+TEST(StreamedBody, ThatDripsIsGivenUp) {
+  ServerOptions options = Options();
+  options.pause_timeout = milliseconds(500);
+  options.pause_bytes = 1000;
+  auto s = Serve(Count, options);
+  TestSocket socket(s.address);
+  socket.Send(kHead + "Content-Length: 1000000\r\n\r\n");
+  std::atomic<bool> ended{false};
+  // A byte now and then, each long before the time is over, for as long as the server takes them.
+  std::thread drip([&] {
+    while (!ended) {
+      socket.Send("x");
+      std::this_thread::sleep_for(milliseconds(1));
+    }
+  });
+  EXPECT_THAT(socket.ReadThrough("in time"), HasSubstr("did not arrive in time"));
+  ended = true;
+  drip.join();
+}
+
+TEST(StreamedBody, ThatKeepsComingIsNot) {
+  ServerOptions options = Options();
+  options.pause_timeout = milliseconds(60'000);
+  options.pause_bytes = 10;
+  auto s = Serve(Count, options);
+  TestSocket socket(s.address);
+  socket.Send(kHead + "Content-Length: 2000\r\n\r\n");
+  for (int i = 0; i < 200; ++i) socket.Send("0123456789");
+  EXPECT_THAT(socket.ReadToEnd(), EndsWith("2000 good"));
 }
 
 TEST(StreamedBody, LeftUnreadEndsTheConnection) {
