@@ -32,7 +32,7 @@ json::Array WriteToolCalls(const std::vector<ToolCall>& calls) {
   return array;
 }
 
-void AddStatistics(const Finish& finish, json::Object* object) {
+void AddStatistics(const Finish& finish, json::ObjectWriter* object) {
   const std::pair<const char*, int64_t> fields[] = {
       {"total_duration", finish.total_ns},
       {"load_duration", finish.load_ns},
@@ -42,11 +42,11 @@ void AddStatistics(const Finish& finish, json::Object* object) {
       {"eval_duration", finish.eval_ns},
   };
   for (const auto& [name, value] : fields) {
-    if (value != 0) object->emplace(name, value);
+    if (value != 0) object->Add(name, value);
   }
 }
 
-void AddLogprobs(const std::vector<TokenLogprob>& logprobs, json::Object* object) {
+void AddLogprobs(const std::vector<TokenLogprob>& logprobs, json::ObjectWriter* object) {
   if (logprobs.empty()) return;
   json::Array array;
   for (const TokenLogprob& one : logprobs) {
@@ -56,7 +56,7 @@ void AddLogprobs(const std::vector<TokenLogprob>& logprobs, json::Object* object
     if (!top.empty()) entry.emplace("top_logprobs", std::move(top));
     array.push_back(std::move(entry));
   }
-  object->emplace("logprobs", std::move(array));
+  object->Add("logprobs", std::move(array));
 }
 
 }  // namespace axollama::api

@@ -5,6 +5,7 @@
 
 #include "api/turn.h"
 #include "base/json.h"
+#include "base/json_writer.h"
 
 namespace axollama::api {
 
@@ -12,9 +13,9 @@ namespace axollama::api {
 json::Array WriteToolCalls(const std::vector<ToolCall>& calls);
 
 // Appends total_duration ... eval_duration, those that are not zero, in Ollama's order.
-void AddStatistics(const Finish& finish, json::Object* object);
+void AddStatistics(const Finish& finish, json::ObjectWriter* object);
 
 // Appends "logprobs" unless there are none.
-void AddLogprobs(const std::vector<TokenLogprob>& logprobs, json::Object* object);
+void AddLogprobs(const std::vector<TokenLogprob>& logprobs, json::ObjectWriter* object);
 
 }  // namespace axollama::api

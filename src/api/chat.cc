@@ -8,6 +8,7 @@
 #include "api/fields.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/json_writer.h"
 
 namespace axollama::api {
 namespace {
@@ -103,14 +104,17 @@ Result<std::string> ParseTools(const json::Object& request) {
   return json::Write(*tools);
 }
 
-json::Object Head(std::string_view model, int64_t created_ns, const Piece& piece, bool done) {
-  json::Object message{{"role", "assistant"}, {"content", piece.content}};
-  if (!piece.thinking.empty()) message.emplace("thinking", piece.thinking);
-  if (!piece.calls.empty()) message.emplace("tool_calls", WriteToolCalls(piece.calls));
-  json::Object object{{"model", model}, {"created_at", FormatTime(created_ns)}};
-  object.emplace("message", std::move(message));
-  object.emplace("done", done);
-  return object;
+void AddHead(std::string_view model, int64_t created_ns, const Piece& piece, bool done,
+             json::ObjectWriter* line) {
+  line->Add("model", model);
+  line->Add("created_at", FormatTime(created_ns));
+  json::ObjectWriter message = line->AddObject("message");
+  message.Add("role", "assistant");
+  message.Add("content", piece.content);
+  if (!piece.thinking.empty()) message.Add("thinking", piece.thinking);
+  if (!piece.calls.empty()) message.Add("tool_calls", WriteToolCalls(piece.calls));
+  message.End();
+  line->Add("done", done);
 }
 
 }  // namespace
@@ -134,18 +138,24 @@ Result<NativeRequest> ParseChat(std::string_view body) {
 }
 
 std::string WriteChatPiece(std::string_view model, int64_t created_ns, const Piece& piece) {
-  json::Object object = Head(model, created_ns, piece, false);
+  std::string line;
+  json::ObjectWriter object(&line);
+  AddHead(model, created_ns, piece, false, &object);
   AddLogprobs(piece.logprobs, &object);
-  return json::Write(object);
+  object.End();
+  return line;
 }
 
 std::string WriteChatFinal(std::string_view model, int64_t created_ns, const Piece& whole,
                            const Finish& finish) {
-  json::Object object = Head(model, created_ns, whole, true);
-  object.emplace("done_reason", finish.done_reason);
+  std::string line;
+  json::ObjectWriter object(&line);
+  AddHead(model, created_ns, whole, true, &object);
+  object.Add("done_reason", finish.done_reason);
   AddLogprobs(whole.logprobs, &object);
   AddStatistics(finish, &object);
-  return json::Write(object);
+  object.End();
+  return line;
 }
 
 std::string WriteChatLoaded(std::string_view model, int64_t created_ns,
@@ -156,9 +166,12 @@ std::string WriteChatLoaded(std::string_view model, int64_t created_ns,
 }
 
 std::string WriteChatRendered(std::string_view model, int64_t created_ns, std::string_view prompt) {
-  json::Object object = Head(model, created_ns, {}, false);
-  object.emplace("_debug_info", json::Object{{"rendered_template", prompt}});
-  return json::Write(object);
+  std::string line;
+  json::ObjectWriter object(&line);
+  AddHead(model, created_ns, {}, false, &object);
+  object.Add("_debug_info", json::Object{{"rendered_template", prompt}});
+  object.End();
+  return line;
 }
 
 }  // namespace axollama::api

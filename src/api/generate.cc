@@ -6,6 +6,7 @@
 #include "api/fields.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/json_writer.h"
 
 namespace axollama::api {
 namespace {
@@ -31,19 +32,19 @@ Result<std::vector<int32_t>> ParseContext(const json::Object& request) {
   return context;
 }
 
-json::Object Head(std::string_view model, int64_t created_ns, const Piece& piece, bool done) {
-  json::Object object{
-      {"model", model}, {"created_at", FormatTime(created_ns)}, {"response", piece.content}};
-  if (!piece.thinking.empty()) object.emplace("thinking", piece.thinking);
-  object.emplace("done", done);
-  return object;
+void AddHead(std::string_view model, int64_t created_ns, const Piece& piece, bool done,
+             json::ObjectWriter* line) {
+  line->Add("model", model);
+  line->Add("created_at", FormatTime(created_ns));
+  line->Add("response", piece.content);
+  if (!piece.thinking.empty()) line->Add("thinking", piece.thinking);
+  line->Add("done", done);
 }
 
 // What comes after the statistics.
-std::string WithTail(const Piece& piece, json::Object object) {
-  if (!piece.calls.empty()) object.emplace("tool_calls", WriteToolCalls(piece.calls));
-  AddLogprobs(piece.logprobs, &object);
-  return json::Write(object);
+void AddTail(const Piece& piece, json::ObjectWriter* line) {
+  if (!piece.calls.empty()) line->Add("tool_calls", WriteToolCalls(piece.calls));
+  AddLogprobs(piece.logprobs, line);
 }
 
 }  // namespace
@@ -69,16 +70,25 @@ Result<NativeRequest> ParseGenerate(std::string_view body) {
 }
 
 std::string WriteGeneratePiece(std::string_view model, int64_t created_ns, const Piece& piece) {
-  return WithTail(piece, Head(model, created_ns, piece, false));
+  std::string line;
+  json::ObjectWriter object(&line);
+  AddHead(model, created_ns, piece, false, &object);
+  AddTail(piece, &object);
+  object.End();
+  return line;
 }
 
 std::string WriteGenerateFinal(std::string_view model, int64_t created_ns, const Piece& whole,
                                const Finish& finish, const std::vector<int32_t>& context) {
-  json::Object object = Head(model, created_ns, whole, true);
-  object.emplace("done_reason", finish.done_reason);
-  if (!context.empty()) object.emplace("context", json::Array(context.begin(), context.end()));
+  std::string line;
+  json::ObjectWriter object(&line);
+  AddHead(model, created_ns, whole, true, &object);
+  object.Add("done_reason", finish.done_reason);
+  if (!context.empty()) object.Add("context", json::Array(context.begin(), context.end()));
   AddStatistics(finish, &object);
-  return WithTail(whole, std::move(object));
+  AddTail(whole, &object);
+  object.End();
+  return line;
 }
 
 std::string WriteGenerateLoaded(std::string_view model, int64_t created_ns,
@@ -90,9 +100,12 @@ std::string WriteGenerateLoaded(std::string_view model, int64_t created_ns,
 
 std::string WriteGenerateRendered(std::string_view model, int64_t created_ns,
                                   std::string_view prompt) {
-  json::Object object = Head(model, created_ns, {}, false);
-  object.emplace("_debug_info", json::Object{{"rendered_template", prompt}});
-  return json::Write(object);
+  std::string line;
+  json::ObjectWriter object(&line);
+  AddHead(model, created_ns, {}, false, &object);
+  object.Add("_debug_info", json::Object{{"rendered_template", prompt}});
+  object.End();
+  return line;
 }
 
 }  // namespace axollama::api

@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "base/half.h"
 #include "base/json.h"
+#include "base/json_writer.h"
 #include "base/one_line.h"
 #include "base/progress.h"
 #include "base/sha256.h"
@@ -101,6 +102,23 @@ TEST(Json, RefusesTooManyValues) {
   for (size_t i = 0; i <= json::kMaxValues; ++i) quotes += "\\\",";
   quotes += "\"";
   EXPECT_TRUE(json::Parse(quotes));
+}
+
+TEST(Json, ObjectsWrittenMemberByMemberAreThoseWrittenWhole) {
+  std::string line;
+  json::ObjectWriter object(&line);
+  object.Add("text", "a \"b\"\n\xff");
+  object.Add("yes", true);
+  object.Add("count", int64_t{-7});
+  json::ObjectWriter inner = object.AddObject("inner");
+  inner.Add("list", json::Array{1, 2.5});
+  inner.End();
+  object.End();
+  EXPECT_EQ(line,
+            json::Write(json::Object{{"text", "a \"b\"\n\xff"},
+                                     {"yes", true},
+                                     {"count", -7},
+                                     {"inner", json::Object{{"list", json::Array{1, 2.5}}}}}));
 }
 
 TEST(Json, TypedReadsNameTheKey) {

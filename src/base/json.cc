@@ -35,49 +35,6 @@ size_t CharacterBytes(std::string_view text) {
   return size;
 }
 
-void WriteString(std::string_view text, std::string* out) {
-  out->push_back('"');
-  for (size_t at = 0; at < text.size(); ++at) {
-    const char c = text[at];
-    if (static_cast<unsigned char>(c) >= 0x80) {
-      const size_t size = CharacterBytes(text.substr(at));
-      out->append(size == 0 ? kReplacement : text.substr(at, size));
-      if (size > 0) at += size - 1;
-      continue;
-    }
-    switch (c) {
-      case '"':
-        out->append("\\\"");
-        break;
-      case '\\':
-        out->append("\\\\");
-        break;
-      case '\b':
-        out->append("\\b");
-        break;
-      case '\f':
-        out->append("\\f");
-        break;
-      case '\n':
-        out->append("\\n");
-        break;
-      case '\r':
-        out->append("\\r");
-        break;
-      case '\t':
-        out->append("\\t");
-        break;
-      default:
-        if (static_cast<unsigned char>(c) < 0x20) {
-          fmt::format_to(std::back_inserter(*out), "\\u{:04x}", static_cast<unsigned>(c));
-        } else {
-          out->push_back(c);
-        }
-    }
-  }
-  out->push_back('"');
-}
-
 // Of good JSON: how many values and keys there can be.
 size_t CountParts(std::string_view text) {
   size_t count = 1;
@@ -131,6 +88,49 @@ Result<Object> ParseObject(std::string_view text, std::string_view what) {
   return std::move(value->as_object());
 }
 
+void WriteStringTo(std::string_view text, std::string* out) {
+  out->push_back('"');
+  for (size_t at = 0; at < text.size(); ++at) {
+    const char c = text[at];
+    if (static_cast<unsigned char>(c) >= 0x80) {
+      const size_t size = CharacterBytes(text.substr(at));
+      out->append(size == 0 ? kReplacement : text.substr(at, size));
+      if (size > 0) at += size - 1;
+      continue;
+    }
+    switch (c) {
+      case '"':
+        out->append("\\\"");
+        break;
+      case '\\':
+        out->append("\\\\");
+        break;
+      case '\b':
+        out->append("\\b");
+        break;
+      case '\f':
+        out->append("\\f");
+        break;
+      case '\n':
+        out->append("\\n");
+        break;
+      case '\r':
+        out->append("\\r");
+        break;
+      case '\t':
+        out->append("\\t");
+        break;
+      default:
+        if (static_cast<unsigned char>(c) < 0x20) {
+          fmt::format_to(std::back_inserter(*out), "\\u{:04x}", static_cast<unsigned>(c));
+        } else {
+          out->push_back(c);
+        }
+    }
+  }
+  out->push_back('"');
+}
+
 void WriteTo(const Value& value, std::string* out) {
   switch (value.kind()) {
     case boost::json::kind::null:
@@ -153,7 +153,7 @@ void WriteTo(const Value& value, std::string* out) {
       }
       break;
     case boost::json::kind::string:
-      WriteString(View(value.get_string()), out);
+      WriteStringTo(View(value.get_string()), out);
       break;
     case boost::json::kind::array: {
       out->push_back('[');
@@ -172,7 +172,7 @@ void WriteTo(const Value& value, std::string* out) {
       for (const auto& [key, item] : value.get_object()) {
         if (!first) out->push_back(',');
         first = false;
-        WriteString({key.data(), key.size()}, out);
+        WriteStringTo({key.data(), key.size()}, out);
         out->push_back(':');
         WriteTo(item, out);
       }

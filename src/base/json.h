@@ -32,6 +32,7 @@ Result<Object> ParseObject(std::string_view text, std::string_view what);
 
 std::string Write(const Value& value);
 void WriteTo(const Value& value, std::string* out);  // appends
+void WriteStringTo(std::string_view text, std::string* out);
 
 // Looks a key up. Absent or null: nullptr.
 const Value* Find(const Object& object, std::string_view key);

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/http_status.h"
+#include "base/json_writer.h"
 
 namespace axollama::runner {
 namespace {
@@ -272,20 +273,14 @@ Result<std::vector<int32_t>> ReadDetokenize(std::string_view body) {
 
 std::string WritePiece(std::string_view text, const std::vector<int32_t>& tokens,
                        json::Array probabilities) {
-  // Written for each token while its client waits: without an object in between.
-  std::string line = "data: {\"content\":";
-  json::WriteTo(json::Value(text), &line);
-  line += ",\"stop\":false,\"tokens\":[";
-  for (size_t i = 0; i < tokens.size(); ++i) {
-    if (i > 0) line += ',';
-    line += std::to_string(tokens[i]);
-  }
-  line += ']';
-  if (!probabilities.empty()) {
-    line += ",\"completion_probabilities\":";
-    json::WriteTo(std::move(probabilities), &line);
-  }
-  line += "}\n\n";
+  std::string line = "data: ";
+  json::ObjectWriter object(&line);
+  object.Add("content", text);
+  object.Add("stop", false);
+  object.Add("tokens", IdArray(tokens));
+  if (!probabilities.empty()) object.Add("completion_probabilities", std::move(probabilities));
+  object.End();
+  line += "\n\n";
   return line;
 }
 
