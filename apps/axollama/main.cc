@@ -15,6 +15,7 @@
 #include "runner/runner_main.h"
 #include "server/child.h"
 #include "server/serve_main.h"
+#include "store/resolve.h"
 #include "warden/warden_main.h"
 
 namespace {
@@ -28,6 +29,14 @@ struct Command {
 };
 
 int CompletionMain(int argc, char** argv);
+
+int BenchMain(int argc, char** argv) {
+  return axollama::runner::BenchMain(argc, argv, axollama::store::ResolveModel);
+}
+
+int PerplexityMain(int argc, char** argv) {
+  return axollama::runner::PerplexityMain(argc, argv, axollama::store::ResolveModel);
+}
 
 constexpr Command kCommands[] = {
     {{"serve", "run the server"}, axollama::server::ServeMain},
@@ -46,9 +55,8 @@ constexpr Command kCommands[] = {
     {{"key", "make, list and remove API keys"}, axollama::cli::KeyMain},
     {{"sim", "make models for the simulated card, or make it fail", Operand::kFile},
      axollama::cli::SimMain},
-    {{"bench", "measure a model's speeds", Operand::kModel}, axollama::runner::BenchMain},
-    {{"perplexity", "measure how well a model predicts a text", Operand::kModel},
-     axollama::runner::PerplexityMain},
+    {{"bench", "measure a model's speeds", Operand::kModel}, BenchMain},
+    {{"perplexity", "measure how well a model predicts a text", Operand::kModel}, PerplexityMain},
     {{"completion", "print a script that completes these commands in a shell"}, CompletionMain},
     {{"runner", ""}, axollama::runner::RunnerMain},
     {{"warden", ""}, axollama::warden::WardenMain},

@@ -125,14 +125,12 @@ Result<ModelRef> FindModel(const std::vector<fs::path>& roots, std::string_view 
   return Fail(ErrorKind::kNotFound, "model '" + std::string(name) + "' not found");
 }
 
-Result<ModelRef> ResolveModelArgument(const std::vector<fs::path>& roots,
-                                      std::string_view argument) {
-  if (argument.find('/') == std::string_view::npos) return FindModel(roots, argument);
+Result<ModelRef> ModelOfFolder(const std::vector<fs::path>& roots, std::string_view path) {
   std::error_code error;
-  const fs::path folder = fs::canonical(fs::path(argument), error);
+  const fs::path folder = fs::canonical(fs::path(path), error);
   if (error || !fs::is_directory(folder, error)) {
-    return Fail(ErrorKind::kNotFound, "no folder " + std::string(argument) +
-                                          ": give a model folder, or a name without '/'");
+    return Fail(ErrorKind::kNotFound,
+                "no folder " + std::string(path) + ": give a model folder, or a name without '/'");
   }
   for (ModelRef& model : ListModels(roots)) {
     if (model.folder == folder) return std::move(model);

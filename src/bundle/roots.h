@@ -31,9 +31,8 @@ std::vector<ModelRef> ListModels(const std::vector<std::filesystem::path>& roots
 // with `model 'NAME' not found`.
 Result<ModelRef> FindModel(const std::vector<std::filesystem::path>& roots, std::string_view name);
 
-// The MODEL argument of a command line: what contains '/' is a folder (named after the model root
-// it lies in, else after its last part), anything else a name.
-Result<ModelRef> ResolveModelArgument(const std::vector<std::filesystem::path>& roots,
-                                      std::string_view argument);
+// A folder as a model, named after the model root it lies in, else after its last part.
+Result<ModelRef> ModelOfFolder(const std::vector<std::filesystem::path>& roots,
+                               std::string_view path);
 
 }  // namespace axollama::bundle

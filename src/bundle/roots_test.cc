@@ -110,19 +110,18 @@ TEST_F(RootsTest, HalfBuiltFoldersAreHidden) {
   EXPECT_TRUE(Names({folder_ / "a"}).empty());
 }
 
-TEST_F(RootsTest, AnArgumentWithASlashIsAFolder) {
+TEST_F(RootsTest, AFolderIsNamedAfterItsPlace) {
   const fs::path named = MakeBundle("a/smollm2/135m");
   const fs::path loose = MakeBundle("elsewhere/thing");
-  Result<ModelRef> found = ResolveModelArgument({folder_ / "a"}, named.string() + "/");
+  Result<ModelRef> found = ModelOfFolder({folder_ / "a"}, named.string() + "/");
   ASSERT_TRUE(found) << found.error().message;
   EXPECT_EQ(found->name, "smollm2:135m");
-  found = ResolveModelArgument({folder_ / "a"}, loose.string());
+  found = ModelOfFolder({folder_ / "a"}, loose.string());
   ASSERT_TRUE(found) << found.error().message;
   EXPECT_EQ(found->name, "thing");
-  found = ResolveModelArgument({folder_ / "a"}, "./no/such/folder");
+  found = ModelOfFolder({folder_ / "a"}, "./no/such/folder");
   ASSERT_FALSE(found);
   EXPECT_EQ(found.error().kind, ErrorKind::kNotFound);
-  EXPECT_TRUE(ResolveModelArgument({folder_ / "a"}, "smollm2:135m"));
 }
 
 TEST_F(RootsTest, CommandLineThenEnvironment) {

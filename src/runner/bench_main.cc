@@ -139,10 +139,10 @@ void PrintTable(const json::Object& object) {
   }
 }
 
-int Run(const Arguments& arguments, device::Backend backend) {
+int Run(const Arguments& arguments, device::Backend backend, const FindModel& find_model) {
   CatchInterrupts();
   const Result<bundle::ModelRef> model =
-      bundle::ResolveModelArgument(bundle::ModelRoots(arguments.roots), arguments.model);
+      find_model(bundle::ModelRoots(arguments.roots), arguments.model);
   if (!model) return Say(kFailedExit, model.error().message);
   const Result<bundle::Bundle> bundle = bundle::Open(model->folder);
   if (!bundle) return Say(kFailedExit, bundle.error().message);
@@ -198,7 +198,7 @@ int Run(const Arguments& arguments, device::Backend backend) {
 
 }  // namespace
 
-int BenchMain(int argc, char** argv) {
+int BenchMain(int argc, char** argv, const FindModel& find_model) {
   Arguments arguments;
   CLI::App app{"Measures a model's speeds, and counts what a token costs.", argv[0]};
   app.add_option("MODEL", arguments.model, "a model's name, or a folder (with a '/')")->required();
@@ -227,7 +227,7 @@ int BenchMain(int argc, char** argv) {
   const Result<device::Backend> backend = device::ParseBackend(arguments.device);
   if (!backend) return Say(kUsageExit, backend.error().message);
   InitQuietLog("bench");
-  return Run(arguments, *backend);
+  return Run(arguments, *backend, find_model);
 }
 
 }  // namespace axollama::runner

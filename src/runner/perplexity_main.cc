@@ -55,10 +55,10 @@ Status Empty(std::FILE* file, const std::string& name) {
   return Fail(ErrorKind::kIo, "cannot write " + name);
 }
 
-Result<json::Object> Measure(const Arguments& arguments, device::Backend backend) {
-  AX_ASSIGN_OR_RETURN(
-      const bundle::ModelRef model,
-      bundle::ResolveModelArgument(bundle::ModelRoots(arguments.roots), arguments.model));
+Result<json::Object> Measure(const Arguments& arguments, device::Backend backend,
+                             const FindModel& find_model) {
+  AX_ASSIGN_OR_RETURN(const bundle::ModelRef model,
+                      find_model(bundle::ModelRoots(arguments.roots), arguments.model));
   AX_ASSIGN_OR_RETURN(const std::string text, ReadFile(arguments.file));
   std::unique_ptr<std::FILE, CloseFile> dump;
   if (!arguments.dump.empty()) {
@@ -98,7 +98,7 @@ Result<json::Object> Measure(const Arguments& arguments, device::Backend backend
 
 }  // namespace
 
-int PerplexityMain(int argc, char** argv) {
+int PerplexityMain(int argc, char** argv, const FindModel& find_model) {
   Arguments arguments;
   CLI::App app{"Measures how well a model predicts a text.", argv[0]};
   app.add_option("MODEL", arguments.model, "a model's name, or a folder (with a '/')")->required();
@@ -118,7 +118,7 @@ int PerplexityMain(int argc, char** argv) {
   InitQuietLog("perplexity");
   CatchInterrupts();
 
-  const Result<json::Object> measured = Measure(arguments, *backend);
+  const Result<json::Object> measured = Measure(arguments, *backend, find_model);
   if (Interrupted()) return kInterruptedExit;
   if (!measured) return Say(kFailedExit, measured.error().message);
   if (arguments.json) {

@@ -28,6 +28,7 @@
 #include "server/runtime_folder.h"
 #include "server/served_model.h"
 #include "server/settings.h"
+#include "store/resolve.h"
 #include "store/store.h"
 #include "upstream/upstream.h"
 
@@ -160,7 +161,7 @@ std::vector<std::pair<bundle::ModelRef, std::string_view>> WantedAtStart(Models&
     return true;
   };
   if (!settings.model_path.empty() &&
-      want(bundle::ResolveModelArgument(models.roots(), settings.model_path), "AX650_MODEL_PATH")) {
+      want(store::ResolveModel(models.roots(), settings.model_path), "AX650_MODEL_PATH")) {
     models.Choose(out.back().first);
   }
   for (const std::string& name : settings.pinned) {
