@@ -8,7 +8,9 @@ import tempfile
 import threading
 import unittest
 
-from harness import LONG, MODEL, MODELS, Server, children, copy_model, link_folder, rss_anon_mb
+from harness import (BUILD, LONG, MODEL, MODELS, Server, children, copy_model, link_folder,
+                     rss_anon_mb)
+from tiny_model import tiny_root
 
 GROWTH_MB = 200  # of the server, after bodies of many megabytes: none of them is kept
 GENERATE = {"model": MODEL, "prompt": "Hi", "stream": False}
@@ -60,7 +62,9 @@ def spoiled(body, path, value):
 class Requests(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.server = Server().start()
+        # What is refused is, whatever the model, and what is answered costs little with a tiny one.
+        root = cls.enterClassContext(tiny_root(os.path.join(BUILD, "axollama-sim"), MODEL))
+        cls.server = Server(models=(root,)).start()
         cls.addClassCleanup(cls.server.end)
         assert cls.server.generate("Hi", keep_alive=-1).status == 200
         assert cls.server.post("/load", {"model_path": MODEL}).status == 200

@@ -1,10 +1,12 @@
 """A model of two narrow layers for the simulated card: small enough to be sent about in a test."""
 import array
+import contextlib
 import json
 import os
 import random
 import struct
 import subprocess
+import tempfile
 
 HIDDEN, LAYERS, HEADS, KV_HEADS, FFN, VOCABULARY = 64, 2, 4, 2, 128, 32768
 CONFIG = {"architectures": ["LlamaForCausalLM"], "num_hidden_layers": LAYERS,
@@ -13,6 +15,8 @@ CONFIG = {"architectures": ["LlamaForCausalLM"], "num_hidden_layers": LAYERS,
           "hidden_act": "silu", "rope_theta": 1e5, "rope_scaling": None,
           "tie_word_embeddings": True, "bos_token_id": 256, "eos_token_id": 257,
           "vocab_size": VOCABULARY}
+TEMPLATE = ("{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n"
+            "{% endfor %}<|im_start|>assistant\n")
 
 
 def byte_letters():
@@ -71,16 +75,38 @@ def write_safetensors(path):
         file.write(struct.pack("<Q", len(text)) + text + data)
 
 
-def build(axollama_sim, folder):
-    """Makes the bundle below `folder` and returns it as {path: bytes}."""
-    source, bundle = os.path.join(folder, "source"), os.path.join(folder, "bundle")
-    os.makedirs(source)
+def write_source(folder):
+    """The model as Hugging Face has it."""
     for name, content in {"config.json": CONFIG, "tokenizer.json": tokenizer()}.items():
-        with open(os.path.join(source, name), "w", encoding="utf-8") as file:
+        with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
             json.dump(content, file)
-    write_safetensors(os.path.join(source, "model.safetensors"))
+    write_safetensors(os.path.join(folder, "model.safetensors"))
+
+
+def build_bundle(axollama_sim, source, bundle):
+    os.makedirs(source)
+    write_source(source)
     subprocess.run([axollama_sim, "build", source, bundle, "--context", "256"], check=True,
                    stdin=subprocess.DEVNULL, capture_output=True)
+
+
+@contextlib.contextmanager
+def tiny_root(axollama_sim, name):
+    """A model root with such a model called `name`, which has a chat template."""
+    with tempfile.TemporaryDirectory(prefix="axtiny") as folder:
+        root = os.path.join(folder, "models")
+        bundle = os.path.join(root, *name.split(":"))
+        os.makedirs(os.path.dirname(bundle), exist_ok=True)
+        build_bundle(axollama_sim, os.path.join(folder, "source"), bundle)
+        with open(os.path.join(bundle, "chat_template.jinja"), "w", encoding="utf-8") as file:
+            file.write(TEMPLATE)
+        yield root
+
+
+def build(axollama_sim, folder):
+    """Makes the bundle below `folder` and returns it as {path: bytes}."""
+    bundle = os.path.join(folder, "bundle")
+    build_bundle(axollama_sim, os.path.join(folder, "source"), bundle)
     files = {}
     for name in os.listdir(bundle):
         path = os.path.join(bundle, name)
