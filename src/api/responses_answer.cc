@@ -16,7 +16,7 @@ json::Object Usage(const Finish& finish) {
   return {{"input_tokens", prompt},
           {"input_tokens_details", json::Object{{"cached_tokens", finish.cached_tokens}}},
           {"output_tokens", finish.eval_tokens},
-          {"output_tokens_details", json::Object{{"reasoning_tokens", 0}}},
+          {"output_tokens_details", json::Object{{"reasoning_tokens", finish.thinking_tokens}}},
           {"total_tokens", prompt + finish.eval_tokens}};
 }
 

@@ -176,6 +176,7 @@ TEST(ResponsesStream, ThinkingTextAndCalls) {
   third.call_deltas = {{1, "call_2", "g", R"({"a":1})"}};
   third.calls = {{"call_2", 1, "g", R"({"a":1})"}};
   Finish finish = Finished("stop");
+  finish.thinking_tokens = 2;
   finish.calls = 2;
   std::string text = stream.Take(first);
   text += stream.Take(second);
@@ -199,6 +200,7 @@ TEST(ResponsesStream, ThinkingTextAndCalls) {
             R"({"type":"response.function_call_arguments.done","sequence_number":16,)"
             R"("item_id":"fc_t_2","output_index":2,"name":"f","arguments":"{}"})");
   const json::Object& response = events.back().at("response").get_object();
+  EXPECT_THAT(json::Write(response.at("usage")), HasSubstr(R"({"reasoning_tokens":2})"));
   EXPECT_EQ(json::Write(response.at("output")),
             R"([{"id":"rs_t_0","type":"reasoning","summary":[{"type":"summary_text",)"
             R"("text":"hm"}],"encrypted_content":"hm","status":"completed"},)"

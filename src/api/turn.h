@@ -104,8 +104,9 @@ struct Finish {
   std::string stop_sequence;  // the client's own stop string that ended it, else empty
   int64_t calls = 0;          // complete tool calls in the answer
   std::vector<int32_t> prompt_tokens, tokens;
-  int64_t cached_tokens = 0;  // of the prompt, found in the cache
-  int64_t eval_tokens = 0;    // chosen by the model: `tokens` and the one that ended the answer
+  int64_t cached_tokens = 0;    // of the prompt, found in the cache
+  int64_t eval_tokens = 0;      // chosen by the model: `tokens` and the one that ended the answer
+  int64_t thinking_tokens = 0;  // of these, those of the thinking, with its closing mark
   int64_t total_ns = 0, load_ns = 0, prompt_ns = 0, eval_ns = 0;
 };
 

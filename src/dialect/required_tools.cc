@@ -77,10 +77,13 @@ Result<std::string> RequiredToolsGrammar(const Dialect& dialect, const std::vect
                     ? "a call is required, but there are no tools"
                     : fmt::format("no tool is called \"{}\", which must be called", required.only));
   }
-  return fmt::format(
-      "%llguidance {{}}\nstart:{} call{}{}\ncall: {}\n{}", Literal(writing.list_open, marks),
+  const std::string calls = fmt::format(
+      "{} call{}{}\ncall: {}\n{}", Literal(writing.list_open, marks),
       required.parallel ? " (" + Literal(writing.separator, marks) + " call)*" : std::string(),
       Literal(writing.list_close, marks), names, rules);
+  if (required.or_json.empty()) return "%llguidance {}\nstart:" + calls;
+  return fmt::format("%llguidance {{}}\nstart: calls | json\njson: %json {}\ncalls:{}",
+                     required.or_json, calls);
 }
 
 }  // namespace axollama::dialect

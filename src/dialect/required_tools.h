@@ -1,4 +1,5 @@
-// The grammar of an answer that must call tools: its calls cannot be malformed.
+// The grammar of an answer that must call tools, or must either call them or be JSON of a form: its
+// calls cannot be malformed.
 //
 // Lark text for llguidance, in the family's own syntax, with each tool's parameters as its schema.
 // Where a tool lists its properties, only those may be given. On a model that thinks the grammar
@@ -28,6 +29,7 @@ struct MarkToken {
 struct RequiredTools {
   std::string_view only;  // the one tool that must be called; empty: any
   bool parallel = true;   // false: exactly one call
+  std::string or_json;  // a schema whose value may stand instead of calls; empty: calls it must be
 };
 
 // kInvalid: no tools, no tool called `only`, or a name that cannot be written in this dialect. What

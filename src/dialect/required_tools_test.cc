@@ -48,6 +48,12 @@ TEST(RequiredTools, SeveralCalls) {
   EXPECT_THAT(Grammar("[TOOL_CALLS] [ARGS]", {}), HasSubstr("start: call ( call)*\n"));
 }
 
+TEST(RequiredTools, JsonInsteadOfCalls) {
+  EXPECT_THAT(Grammar("<tool_call>", {.or_json = R"({"type":"object"})"}),
+              testing::StartsWith("%llguidance {}\nstart: calls | json\njson: %json "
+                                  "{\"type\":\"object\"}\ncalls: call ( \"\\n\" call)*\n"));
+}
+
 TEST(RequiredTools, OneNamedTool) {
   const std::string grammar = Grammar("<|start_header_id|>", {.only = "g"});
   EXPECT_THAT(grammar, HasSubstr("call: c1\nc1: \"{\\\"name\\\": \\\"\" \"g\\\", \\\"parameters"));

@@ -22,6 +22,7 @@ class TurnReply {
   // What `text` adds; `last`: the answer is over. Logprobs wait for a piece that has text or calls.
   api::Piece Take(std::string_view text, std::vector<api::TokenLogprob> logprobs, bool last);
   int64_t calls() const { return parser_.calls(); }
+  bool in_thinking() const { return parser_.in_thinking(); }
 
  private:
   const std::string& IdOf(int64_t index);

@@ -120,9 +120,10 @@ Status TurnAnswer::Constrain(const Models::Grant& grant, CallSlot& slot,
                              api::CompletionRequest* completion) {
   if (!Constrained(turn_, style_)) return {};
   if (style_.thinks) completion->grammar_after = style_.dialect.think_close;
-  if (!style_.must_call) {
-    const bool schema = turn_.format.kind == api::Format::Kind::kSchema;
-    completion->json_schema = schema ? turn_.format.schema_json : kAnyObject;
+  const bool schema = turn_.format.kind == api::Format::Kind::kSchema;
+  const std::string form(schema ? turn_.format.schema_json : kAnyObject);
+  if (!style_.calls) {
+    completion->json_schema = form;
     return {};
   }
   // A mark that is one token is called by its id, since a special token is no text.
@@ -135,6 +136,7 @@ Status TurnAnswer::Constrain(const Models::Grant& grant, CallSlot& slot,
   if (turn_.tool_choice.kind == api::ToolChoice::Kind::kNamed)
     required.only = turn_.tool_choice.name;
   required.parallel = turn_.parallel_tool_calls;
+  if (!style_.must_call) required.or_json = form;
   AX_ASSIGN_OR_RETURN(completion->grammar,
                       dialect::RequiredToolsGrammar(style_.dialect, tools_, required, marks));
   return {};
@@ -147,7 +149,11 @@ Answering::Taken TurnAnswer::Take(const api::CompletionEvent& event) {
   if (turn_.top_logprobs == 0) {
     for (api::TokenLogprob& one : logprobs) one.top.clear();
   }
+  const bool was_thinking = reply_->in_thinking();
   api::Piece piece = reply_->Take(event.content, std::move(logprobs), event.stop);
+  if (was_thinking || reply_->in_thinking()) {
+    finish_.thinking_tokens += static_cast<int64_t>(event.tokens.size());
+  }
   if (event.stop) End(event);
   if (IsEmpty(piece)) return Taken::kKept;
   piece.prompt_tokens = static_cast<int64_t>(finish_.prompt_tokens.size());

@@ -36,8 +36,30 @@ THINKING = [message for word in ("red", "blue", "green") for message in (
 THINKING.append({"role": "user", "content": "Say black."})
 
 
+# Tokens of StarCoder for the middle of a text, each in the place of one that the model has.
+INSERT_MARKS = {"<issue_start>": "<fim_prefix>", "<issue_comment>": "<fim_suffix>",
+                "<issue_closed>": "<fim_middle>"}
+
+
 @contextlib.contextmanager
-def able_model():
+def inserting_model():
+    """A model root with `inserting:latest`, whose tokenizer has the marks of insertion."""
+    with tempfile.TemporaryDirectory(prefix="axmodels", dir=link_folder()) as root:
+        folder = os.path.join(root, "inserting")
+        copy_model(folder)
+        path = os.path.join(folder, "tokenizer.json")
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        for token, mark in INSERT_MARKS.items():
+            text = text.replace(f'"{token}"', f'"{mark}"')
+        os.remove(path)  # a link to the test model's
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        yield root
+
+
+@contextlib.contextmanager
+def able_model(thinking=True):
     """A model root with `able:latest`."""
     with tempfile.TemporaryDirectory(prefix="axmodels", dir=link_folder()) as root:
         folder = os.path.join(root, "able")
@@ -46,5 +68,5 @@ def able_model():
             if name.startswith("chat_template"):
                 os.remove(os.path.join(folder, name))
         with open(os.path.join(folder, "chat_template.jinja"), "w") as file:
-            file.write(TEMPLATE)
+            file.write(TEMPLATE if thinking else TEMPLATE.partition("{% if enable_thinking")[0])
         yield root

@@ -106,6 +106,17 @@ class Tools(unittest.TestCase):
         kinds = ["thinking" in line["message"] for line in lines if not line["done"]]
         self.assertEqual(kinds, sorted(kinds, reverse=True))  # first all thinking, then the answer
 
+    def test_tokens_of_thinking_are_counted(self):
+        usage = self.ask("/v1/responses", input=THINKING, temperature=0,
+                         max_output_tokens=64).json["usage"]
+        thought = usage["output_tokens_details"]["reasoning_tokens"]
+        # All but the answer's one word and the end; this model's opening mark is several tokens.
+        self.assertIn(usage["output_tokens"] - thought, range(2, 8))
+        self.assertGreater(thought, 5)
+        usage = self.ask("/v1/responses", input="Hi", reasoning={"effort": "none"},
+                         max_output_tokens=8).json["usage"]
+        self.assertEqual(usage["output_tokens_details"]["reasoning_tokens"], 0)
+
     def test_thinking_is_switched(self):
         begin = "<|im_start|>assistant\n<think>"
         hi = [{"role": "user", "content": "Hi"}]
@@ -152,6 +163,30 @@ class Tools(unittest.TestCase):
         self.assertTrue(said["message"]["thinking"])
         if said["done_reason"] == "stop":
             self.assertEqual(sorted(json.loads(said["message"]["content"])), ["colour", "count"])
+
+    def test_a_form_leaves_room_for_calls(self):
+        """With tools beside it the answer has the form, or it calls them."""
+        body = {"tools": [TOOL], "format": SCHEMA}
+        with able_model(thinking=False) as root, Server(models=(root,)) as server:
+            said = server.post("/api/chat", {"model": "able", "messages": ADDING, "stream": False,
+                                             "options": GREEDY, **body}).json["message"]
+        call, = said["tool_calls"]
+        self.assertEqual(call["function"]["arguments"], {"a": 1, "b": 2})
+        self.assertEqual(said["content"], "")
+        body["think"] = False
+        for content in ("A colour?", "Write a poem."):
+            said = self.chat(content, **body).json["message"]
+            if "tool_calls" not in said:
+                self.assertEqual(sorted(json.loads(said["content"])), ["colour", "count"])
+        # No call is allowed: the form alone is left.
+        reply = self.server.post("/v1/chat/completions", {
+            "model": "able", "messages": [{"role": "user", "content": "A colour?"}],
+            "tools": [TOOL], "tool_choice": "none", "reasoning_effort": "none", "temperature": 0,
+            "response_format": {"type": "json_schema",
+                                "json_schema": {"name": "c", "schema": SCHEMA}}})
+        self.assertEqual(reply.status, 200, reply.text)
+        content = reply.json["choices"][0]["message"]["content"]
+        self.assertEqual(sorted(json.loads(content)), ["colour", "count"])
 
     def test_a_bad_format_is_refused(self):
         for bad in ("xml", 3, [1]):

@@ -1,6 +1,7 @@
 """How a prompt is made of a request: the template, what does not fit, and what is said of it."""
 import unittest
 
+from able_model import inserting_model
 from harness import MODEL, Server
 
 LONG_TEXT = "The quick brown fox jumps over the lazy dog. " * 4
@@ -125,6 +126,25 @@ class Turns(unittest.TestCase):
             self.assertIn(words, reply.error)
             if not fields.get("think"):
                 self.assertIn(f"registry.ollama.ai/library/{MODEL} ", reply.error)
+
+    def test_the_middle_of_a_text_is_asked_for_with_the_tokenizers_marks(self):
+        with inserting_model() as root, Server(models=(root,)) as server:
+            show = server.post("/api/show", {"model": "inserting"}).json
+            self.assertIn("insert", show["capabilities"])
+            body = {"model": "inserting", "stream": False,
+                    "options": {"temperature": 0, "num_predict": 8}}
+            middle = server.post("/api/generate", {**body, "prompt": "def add(a, b):\n    return ",
+                                                   "suffix": "\n\nprint(add(1, 2))"})
+            self.assertEqual(middle.status, 200, middle.text)
+            raw = server.post("/api/generate", {
+                **body, "raw": True, "prompt": "<fim_prefix>def add(a, b):\n    return <fim_suffix>"
+                "\n\nprint(add(1, 2))<fim_middle>"}).json
+            self.assertEqual(middle.json["prompt_eval_count"], raw["prompt_eval_count"])
+            self.assertEqual(middle.json["response"], raw["response"])
+            legacy = server.post("/v1/completions", {
+                "model": "inserting", "prompt": "def add(a, b):\n    return ", "temperature": 0,
+                "suffix": "\n\nprint(add(1, 2))", "max_tokens": 8}).json
+            self.assertEqual(legacy["choices"][0]["text"], raw["response"])
 
 
 if __name__ == "__main__":
