@@ -7,6 +7,7 @@
 
 #include "api/fields.h"
 #include "api/options.h"
+#include "api/version.h"
 
 namespace axollama::api {
 namespace {
@@ -202,6 +203,10 @@ Result<CreateRequest> ParseCreate(std::string_view body) {
   AX_ASSIGN_OR_RETURN(request.parameters, ReadParameters(object));
   AX_ASSIGN_OR_RETURN(request.messages, ReadMessages(object));
   AX_ASSIGN_OR_RETURN(request.licenses, ReadLicenses(object));
+  AX_ASSIGN_OR_RETURN(const std::string version, json::GetString(object, "requires", ""));
+  if (!version.empty()) {
+    AX_ASSIGN_OR_RETURN(request.required_version, ParseVersion(version));
+  }
   return request;
 }
 

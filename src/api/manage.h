@@ -27,6 +27,7 @@ struct CreateRequest {
   json::Object parameters;                   // go over those of the base; types are right
   std::vector<Message> messages;             // empty: the base's
   std::vector<std::string> licenses;         // are added to those of the base
+  std::string required_version;              // `requires`, of Ollama; empty: the base's
 };
 Result<CreateRequest> ParseCreate(std::string_view body);
 

@@ -60,6 +60,8 @@ TEST(Create, RefusesWhatCannotBe) {
   EXPECT_THAT(Error(R"({"messages":[{"role":"user","content":"x","images":["aa"]}]})"),
               HasSubstr("images"));
   EXPECT_THAT(Error(R"({"license":[1]})"), HasSubstr("\"license\""));
+  EXPECT_EQ(Error(R"({"requires":"soon"})"), "requires must be a valid semver (e.g. 0.14.0)");
+  EXPECT_EQ(Error(R"({"requires":"v0.14.0"})"), "");
   EXPECT_THAT(Error(R"({"template":"{{ if .System }}x"})"), HasSubstr("template error: "));
   EXPECT_EQ(Error(R"({"remote_host":"","adapters":{},"draft_files":null,"renderer":""})"), "");
 }
@@ -131,6 +133,7 @@ TEST(Modelfile, SaysWhatIsWrongAndWhere) {
   EXPECT_THAT(MustFail("FROM a\nSYSTEM \"\"\"never closed\n"), HasSubstr("unexpected EOF"));
   EXPECT_THAT(MustFail("FROM a\nSYSTEM \"\"\""), HasSubstr("unexpected EOF"));
   EXPECT_THAT(MustFail("FROM a\nPARAMETER x-y 1"), HasSubstr("a parameter needs"));
+  EXPECT_THAT(MustFail("FROM a\nREQUIRES new"), HasSubstr("(line 2): requires must be a valid"));
   std::string many = "FROM a\n";
   for (int i = 0; i < 10'001; ++i) many += "LICENSE x\n";
   EXPECT_THAT(MustFail(many), HasSubstr("too many commands"));

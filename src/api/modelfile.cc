@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "api/options.h"
+#include "api/version.h"
 
 namespace axollama::api {
 namespace {
@@ -140,6 +141,11 @@ class Reader {
       command.role = role;
     }
     AX_RETURN_IF_ERROR(ReadValue(&command.value));
+    if (command.name == "requires") {
+      auto version = ParseVersion(command.value);
+      if (!version) return Bad(version.error().message);
+      command.value = *std::move(version);
+    }
     commands_.push_back(std::move(command));
     return {};
   }

@@ -53,6 +53,7 @@ std::string Modelfile(std::string_view name, std::string_view from, const ShowRe
     rest.remove_prefix(std::min(end + 1, rest.size()));
   }
   for (const std::string& license : show.licenses) commands.push_back({"license", license});
+  if (!show.required_version.empty()) commands.push_back({"requires", show.required_version});
   for (const Message& message : show.messages) {
     commands.push_back({.name = "message", .value = message.content, .role = message.role});
   }
@@ -138,8 +139,10 @@ std::string WriteShow(std::string_view name, std::string_view from, ShowResponse
     object.emplace("messages", std::move(messages));
   }
   object.emplace("model_info", std::move(show.model_info));
+  if (!show.tensors.empty()) object.emplace("tensors", std::move(show.tensors));
   object.emplace("capabilities", Strings(show.capabilities));
   object.emplace("modified_at", FormatTime(show.modified_ns));
+  if (!show.required_version.empty()) object.emplace("requires", show.required_version);
   return json::Write(object);
 }
 

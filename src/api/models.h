@@ -66,8 +66,10 @@ struct ShowResponse {
   std::optional<std::string> go_template;  // what a Modelfile may say
   std::string system;
   std::vector<Message> messages;
+  std::string required_version;  // of Ollama, as it was asked for; empty: none
   ModelDetails details;
   json::Object model_info;  // always written, also when empty
+  json::Array tensors;      // [{"name","type","shape"}]
   std::vector<std::string> capabilities;
   int64_t modified_ns = 0;
 };

@@ -65,6 +65,17 @@ TEST(Models, ShowAlwaysHasModelInfo) {
   EXPECT_EQ(json::Find(*empty, "license"), nullptr);
 }
 
+TEST(Models, ShowHasTensorsAndTheVersionThatIsRequired) {
+  ShowResponse show;
+  show.required_version = "0.14.0";
+  show.tensors = {json::Object{{"name", "token_embd.weight"}}};
+  const auto answer = json::ParseObject(WriteShow("m", "m", show, false), "show");
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(json::Write(answer->at("tensors")), R"([{"name":"token_embd.weight"}])");
+  EXPECT_EQ(answer->at("requires"), "0.14.0");
+  EXPECT_THAT(json::Write(answer->at("modelfile")), HasSubstr("REQUIRES 0.14.0"));
+}
+
 TEST(Models, ShowEmptiesLongArraysUnlessVerbose) {
   ShowResponse show;
   show.model_info = {{"tokenizer.ggml.tokens", json::Array{1, 2, 3, 4, 5, 6}},

@@ -70,6 +70,7 @@ Rows ModelRows(const json::Object& answer) {
     add("embedding length", std::to_string(NumberField(*info, family + ".embedding_length")));
   }
   if (details != nullptr) add("quantization", TextField(*details, "quantization_level"));
+  add("requires", TextField(answer, "requires"));
   return rows;
 }
 

@@ -44,11 +44,20 @@ api::TagEntry Entry(const store::Model& model) {
   return entry;
 }
 
+// GGUF's number of the form that is nearest to the weights'.
+std::optional<int> FileType(std::string_view weights) {
+  if (weights == "bf16") return 32;
+  if (weights == "s8") return 7;  // as Q8_0
+  if (weights == "s4") return 2;  // as Q4_0
+  return std::nullopt;
+}
+
 // Under the keys of a GGUF file.
 json::Object ModelInfo(const bundle::Bundle& bundle, std::string_view basename, int64_t context) {
   const std::string& family = bundle.model_type;
   json::Object info{{"general.architecture", family}, {"general.basename", basename}};
   if (bundle.parameters) info["general.parameter_count"] = *bundle.parameters;
+  if (const auto type = FileType(bundle.weights)) info["general.file_type"] = *type;
   if (context > 0) info[family + ".context_length"] = context;
   if (bundle.embedding) {
     info[family + ".embedding_length"] = bundle.embedding->width();
@@ -58,6 +67,15 @@ json::Object ModelInfo(const bundle::Bundle& bundle, std::string_view basename, 
   for (const auto& [key, value] : bundle.architecture) info[family + "." + key] = value;
   if (!bundle.eos_ids.empty()) info["tokenizer.ggml.eos_token_id"] = bundle.eos_ids.front();
   return info;
+}
+
+// What the card's files hold stays unknown; the embedding table stands beside them.
+json::Array Tensors(const bundle::Bundle& bundle) {
+  if (!bundle.embedding) return {};
+  return {
+      json::Object{{"name", "token_embd.weight"},
+                   {"type", "BF16"},
+                   {"shape", json::Array{bundle.embedding->width(), bundle.embedding->tokens()}}}};
 }
 
 }  // namespace
@@ -142,6 +160,8 @@ void Routes::Show(const net::Request& request, net::Responder& responder) {
   show.go_template = served->go_template;
   show.system = parsed->system.empty() ? served->system : parsed->system;
   show.messages = served->messages;
+  show.required_version = model->texts.required_version;
+  show.tensors = Tensors(bundle);
   show.details = Details(bundle);
   show.details.parent_model = model->parent;
   show.details.context_length = context;

@@ -30,6 +30,7 @@ store::Texts MergeTexts(store::Texts base, const api::CreateRequest& request) {
       base.messages.push_back({message.role, message.content});
     }
   }
+  if (!request.required_version.empty()) base.required_version = request.required_version;
   base.licenses.insert(base.licenses.end(), request.licenses.begin(), request.licenses.end());
   return base;
 }

@@ -21,6 +21,7 @@ inline constexpr std::string_view kSystemType = "application/vnd.ollama.image.sy
 inline constexpr std::string_view kParametersType = "application/vnd.ollama.image.params";
 inline constexpr std::string_view kMessagesType = "application/vnd.ollama.image.messages";
 inline constexpr std::string_view kLicenseType = "application/vnd.ollama.image.license";
+inline constexpr std::string_view kRequiresType = "application/vnd.axollama.requires";
 
 struct Layer {
   std::string type;

@@ -140,6 +140,8 @@ Result<Texts> Store::ReadTexts(const Manifest& manifest) const {
       texts.go_template = std::move(text);
     } else if (layer.type == kLicenseType) {
       texts.licenses.push_back(std::move(text));
+    } else if (layer.type == kRequiresType) {
+      texts.required_version = std::move(text);
     } else if (layer.type == kParametersType) {
       AX_ASSIGN_OR_RETURN(texts.parameters, json::ParseObject(text, "the stored parameters"));
     } else if (layer.type == kMessagesType) {

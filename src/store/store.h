@@ -43,6 +43,7 @@ struct Texts {
   json::Object parameters;                 // as the `options` of a request
   std::vector<Message> messages;           // go before those of each conversation
   std::vector<std::string> licenses;
+  std::string required_version;  // of Ollama; empty: none was asked for
 };
 
 struct Model {

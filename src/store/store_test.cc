@@ -59,6 +59,7 @@ class StoreTest : public ::testing::Test {
     texts.parameters = {{"temperature", 0.5}, {"stop", json::Array{"x"}}};
     texts.messages = {{"user", "hi"}, {"assistant", "ho"}};
     texts.licenses = {"MIT", "Apache"};
+    texts.required_version = "0.14.0";
     return texts;
   }
 
@@ -100,7 +101,7 @@ TEST_F(StoreTest, WritesAndReadsEveryText) {
   std::vector<std::string> said;
   const auto say = [&](const std::string& status) { said.push_back(status); };
   ASSERT_TRUE(store_.Write(N("me/Mine:x"), folder, SomeTexts(), "small:1b", say));
-  EXPECT_EQ(said.size(), 7u);
+  EXPECT_EQ(said.size(), 8u);
   EXPECT_THAT(said.front(), HasSubstr("creating new layer sha256:"));
   EXPECT_EQ(said.back(), "writing manifest");
 
@@ -115,12 +116,13 @@ TEST_F(StoreTest, WritesAndReadsEveryText) {
   ASSERT_EQ(model->texts.messages.size(), 2u);
   EXPECT_EQ(model->texts.messages[1].role, "assistant");
   EXPECT_THAT(model->texts.licenses, ElementsAre("MIT", "Apache"));
+  EXPECT_EQ(model->texts.required_version, "0.14.0");
   EXPECT_EQ(model->size_bytes, store_.Find("small:1b")->size_bytes + 9 + 13 +
                                    std::string(R"({"temperature":0.5,"stop":["x"]})").size() +
                                    std::string(R"([{"role":"user","content":"hi"},)"
                                                R"({"role":"assistant","content":"ho"}])")
                                        .size() +
-                                   3 + 6);
+                                   3 + 6 + 6);
   said.clear();
   ASSERT_TRUE(store_.Write(N("other"), folder, SomeTexts(), "", say));
   EXPECT_THAT(said.front(), HasSubstr("using existing layer sha256:"));
@@ -340,9 +342,9 @@ TEST_F(StoreTest, AWriterThatIsKilledLeavesTheModelAsItWas) {
     EXPECT_EQ(store_.Find("mine")->texts.system, "before") << at;
     ++at;
   }
-  EXPECT_EQ(at, 8);
+  EXPECT_EQ(at, 9);
   EXPECT_EQ(store_.Find("mine")->texts.system, "Be brief.");
-  EXPECT_EQ(FilesIn("blobs"), 6u);
+  EXPECT_EQ(FilesIn("blobs"), 7u);
 }
 
 TEST_F(StoreTest, AWorkFolderOfAKilledProcessIsRemoved) {

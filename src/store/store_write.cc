@@ -36,6 +36,7 @@ std::vector<Text> TextsToWrite(const Texts& texts) {
     out.push_back({kMessagesType, json::Write(list)});
   }
   for (const std::string& license : texts.licenses) out.push_back({kLicenseType, license});
+  if (!texts.required_version.empty()) out.push_back({kRequiresType, texts.required_version});
   return out;
 }
 

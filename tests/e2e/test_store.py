@@ -1,10 +1,13 @@
 """The routes that change models: create, copy, delete, blobs; and what the others say of them."""
 import hashlib
+import json
 import os
+import tempfile
 import threading
 import unittest
 
 from harness import MODEL, MODELS, Server, copy_model, linked_model, run, wait_until
+import tiny_model
 from tiny_gguf import tiny_gguf
 
 
@@ -48,6 +51,7 @@ class Store(unittest.TestCase):
     def test_create_says_each_step_and_show_has_it_all(self):
         lines = self.create("Mine", **{
             "from": MODEL, "system": "You are a pirate.", "license": ["MIT", "and more"],
+            "requires": "v0.14.0",
             "parameters": {"temperature": 0, "num_predict": 7, "stop": ["zzz", "yyy"]},
             "messages": [{"role": "user", "content": "Hi"},
                          {"role": "assistant", "content": "Arr!"}]}).lines
@@ -57,6 +61,7 @@ class Store(unittest.TestCase):
         show = self.show("mine")
         self.assertEqual(show["system"], "You are a pirate.")
         self.assertEqual(show["license"], "MIT\nand more")
+        self.assertEqual(show["requires"], "0.14.0")
         self.assertEqual(show["messages"], [{"role": "user", "content": "Hi"},
                                             {"role": "assistant", "content": "Arr!"}])
         for line in show["parameters"].splitlines():
@@ -109,6 +114,7 @@ class Store(unittest.TestCase):
         for fields, words in (({}, "neither 'from' or 'files' was specified"),
                               ({"from": MODEL, "adapters": {"a": "sha256:x"}}, "adapter"),
                               ({"from": MODEL, "remote_host": "http://x"}, "remote"),
+                              ({"from": MODEL, "requires": "new"}, "valid semver"),
                               ({"from": MODEL, "template": "{{ if }}"}, "template error: "),
                               ({"from": MODEL, "parameters": {"top_k": "x"}},
                                'option "top_k" must be of type integer'),
@@ -144,6 +150,43 @@ class Store(unittest.TestCase):
         self.delete("tiny")
         self.assertEqual(os.listdir(bundles), [])
         wait_until(lambda: "tiny:latest" not in self.server.loaded(), "tiny is unloaded")
+
+    def test_a_folder_with_safetensors_becomes_a_model(self):
+        with tempfile.TemporaryDirectory(prefix="axstore") as folder:
+            tiny_model.write_source(folder)
+            files = {}
+            for name in os.listdir(folder):
+                with open(os.path.join(folder, name), "rb") as file:
+                    files[name] = self.upload(file.read())
+            with open(os.path.join(folder, "model.safetensors"), "rb") as file:
+                weights = file.read()
+        lines = self.create("tensors", files=files, parameters={"num_ctx": 256}).lines
+        self.assertEqual(lines[-1], {"status": "success"})
+        show = self.show("tensors")
+        self.assertEqual(show["details"]["family"], "llama")
+        self.assertEqual(show["model_info"]["llama.context_length"], 256)
+        self.assertEqual(show["model_info"]["general.file_type"], 7)
+        self.assertEqual(show["tensors"], [{"name": "token_embd.weight", "type": "BF16", "shape": [
+            tiny_model.HIDDEN, tiny_model.VOCABULARY]}])
+        reply = self.server.generate("ab", model="tensors", options={"num_predict": 3})
+        self.assertEqual(reply.json["eval_count"], 3, reply.text)
+        # What measures takes the same names.
+        code, out, errors = run("bench", "tensors", "--prompt-tokens", "4", "--generate", "2",
+                                "--runs", "1", "--threads", "1", "--json", env=self.server.env)
+        self.assertEqual(code, 0, errors)
+        self.assertEqual(json.loads(out)["model"], "tensors:latest")
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write("The quick brown fox.")
+            file.flush()
+            code, out, errors = run("perplexity", "tensors", "--window", "8", "--json", file.name,
+                                    env=self.server.env)
+        self.assertEqual(code, 0, errors)
+        self.assertEqual(json.loads(out)["model"], "tensors:latest")
+        self.delete("tensors")
+        # Weights alone are none.
+        reply = self.create("x", 400, files={"model.safetensors": self.upload(weights)})
+        self.assertEqual(reply.error, "supplied file was not in GGUF format")
+        self.assertNotIn("x:latest", self.tags())
 
     def test_quantize(self):
         digest = self.upload(tiny_gguf(2))
@@ -246,9 +289,10 @@ class Store(unittest.TestCase):
         with Server() as server:
             server.post("/api/create", {"model": "kept", "from": MODEL, "system": "S"})
             home = server.env["AXOLLAMA_HOME"]
-            with Server(env={"AXOLLAMA_HOME": home}) as other:
+            with Server(env={"AXOLLAMA_HOME": home, "AX650_MODEL_PATH": "kept"}) as other:
                 show = other.post("/api/show", {"model": "kept"}).json
                 self.assertEqual(show["system"], "S")
+                wait_until(lambda: other.loaded() == ["kept:latest"], "it is loaded at start")
 
     def test_own_models_can_be_removed_and_links_outlive_nothing(self):
         with Server(models=[]) as server:
