@@ -7,12 +7,14 @@
 #include <system_error>
 #include <thread>
 
+#include "base/log.h"
+
 namespace axollama::pull {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kAttempts = 5;
+constexpr int kAttempts = 5;  // of what will hardly pass
 
 // "bytes 0-99/200" as its three numbers.
 struct ContentRange {
@@ -33,6 +35,16 @@ std::optional<ContentRange> ParseContentRange(std::string_view text) {
     text.remove_prefix(1);
   }
   return std::nullopt;
+}
+
+// Seconds; the other form, a date, is rare and passed over.
+std::chrono::seconds RetryAfter(const net::FetchHead& head) {
+  constexpr uint32_t kDay = 86'400;
+  const std::string_view text = head.headers.Get("Retry-After");
+  uint32_t seconds = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (error != std::errc{} || end != text.data() + text.size()) return {};
+  return std::chrono::seconds(std::min(seconds, kDay));
 }
 
 }  // namespace
@@ -62,10 +74,8 @@ Status Download::Prepare() {
     if (fs::exists(path, error) && fs::file_size(path, error) == file.size_bytes) {
       completed_ += file.size_bytes;
     } else {
-      // Without a digest nothing would tell bytes of another version.
-      const bool resume = !file.digest.sha256.empty() || !file.digest.git_sha1.empty();
       AX_ASSIGN_OR_RETURN(PartialFile partial,
-                          PartialFile::Open(path, file.size_bytes, options_.part_bytes, resume));
+                          PartialFile::Open(path, file.size_bytes, options_.part_bytes));
       completed_ += partial.done_bytes();
       item->partial.emplace(std::move(partial));
     }
@@ -108,10 +118,30 @@ void Download::FailWith(Error error) {
   ended_.notify_all();
 }
 
-bool Download::Pause(int attempt) {
+bool Download::Ended() {
+  std::lock_guard lock(mutex_);
+  return cancelled_ || error_.has_value();
+}
+
+// False when it has been waited long enough, or everything ended meanwhile.
+bool Download::WaitOut(const Failure& failure, Waiting* waiting) {
+  if (const uint64_t arrived = arrived_; arrived != waiting->arrived_bytes) {
+    *waiting = {arrived};
+  }
+  const ErrorKind kind = failure.error.kind;
+  const bool passes =
+      kind == ErrorKind::kUnavailable || kind == ErrorKind::kTimeout || kind == ErrorKind::kIo;
+  if (waiting->waited >= options_.patience || (!passes && waiting->failures + 1 >= kAttempts)) {
+    return false;
+  }
+  // Doubled no more than it takes to reach any bound.
+  const auto growing = options_.pause * (int64_t{1} << std::min(waiting->failures, 20));
+  const auto pause = std::min(std::max(growing, failure.retry_after), options_.max_pause);
+  ++waiting->failures;
+  waiting->waited += pause;
+  log::Info("pull", "{}; again in {} ms", failure.error.message, pause.count());
   std::unique_lock lock(mutex_);
-  return !ended_.wait_for(lock, options_.pause * (1 << attempt),
-                          [&] { return cancelled_ || error_.has_value(); });
+  return !ended_.wait_for(lock, pause, [&] { return cancelled_ || error_.has_value(); });
 }
 
 // The next part that nobody works on. Waits while a file that others work on may yet have to begin
@@ -151,20 +181,17 @@ void Download::Worker(net::Fetcher* fetcher) {
 void Download::RunPart(net::Fetcher* fetcher, const Work& work) {
   PartialFile::Part& part = work.item->partial->parts()[work.part];
   Outcome outcome = Outcome::kDone;
-  Error error;
-  for (int attempt = 0; part.done < part.size;) {
-    const uint64_t before = part.done;
-    outcome = Try(fetcher, work, &error);
+  Failure failure;
+  Waiting waiting{arrived_};
+  while (part.done < part.size) {
+    outcome = Try(fetcher, work, &failure);
     if (outcome != Outcome::kAgain) break;
-    attempt = part.done > before ? 0 : attempt + 1;
-    if (attempt >= kAttempts) {
-      outcome = Outcome::kFatal;
-      break;
-    }
-    if (!Pause(attempt)) break;
+    if (WaitOut(failure, &waiting)) continue;
+    outcome = Outcome::kFatal;  // nobody hears it where all has ended
+    break;
   }
-  const bool last = EndPart(work, &outcome, &error);
-  if (outcome == Outcome::kFatal) return FailWith(std::move(error));
+  const bool last = EndPart(work, &outcome, &failure.error);
+  if (outcome == Outcome::kFatal) return FailWith(std::move(failure.error));
   if (last) Complete(work.item);
 }
 
@@ -189,7 +216,9 @@ bool Download::EndPart(const Work& work, Outcome* outcome, Error* error) {
   return item->verifying;
 }
 
-Download::Outcome Download::Try(net::Fetcher* fetcher, const Work& work, Error* error) {
+Download::Outcome Download::Try(net::Fetcher* fetcher, const Work& work, Failure* failure) {
+  *failure = {};
+  Error* const error = &failure->error;
   Item* const item = work.item;
   PartialFile::Part& part = item->partial->parts()[work.part];
   const uint64_t from = part.begin + part.done, to = part.begin + part.size - 1;
@@ -201,6 +230,7 @@ Download::Outcome Download::Try(net::Fetcher* fetcher, const Work& work, Error* 
   const bool whole = from == 0 && to + 1 == item->wanted.size_bytes;
   if (!whole) request.headers.Set("Range", fmt::format("bytes={}-{}", from, to));
   request.on_head = [&](const net::FetchHead& head) {
+    failure->retry_after = RetryAfter(head);
     return CheckHead(head, work, from, to, &outcome);
   };
   request.on_body = [&](std::string_view bytes) -> Status {
@@ -209,6 +239,7 @@ Download::Outcome Download::Try(net::Fetcher* fetcher, const Work& work, Error* 
       return written;
     }
     completed_ += bytes.size();
+    arrived_ += bytes.size();
     return {};
   };
   Status status = fetcher->Run(request);
@@ -255,7 +286,7 @@ Status Download::CheckHead(const net::FetchHead& head, const Work& work, uint64_
 
 void Download::Complete(Item* item) {
   const fs::path part_path = (folder_ / item->wanted.name).string() + ".part";
-  Status right = CheckDigest(part_path, item->wanted.digest);
+  Status right = CheckDigest(part_path, item->wanted.digest, [this] { return Ended(); });
   if (right) right = item->partial->Finish();
   std::unique_lock lock(mutex_);
   item->verifying = false;
@@ -265,6 +296,10 @@ void Download::Complete(Item* item) {
     return;
   }
   Error error = std::move(right).error();
+  if (error.kind == ErrorKind::kCancelled) {
+    ended_.notify_all();
+    return;
+  }
   if (error.kind == ErrorKind::kInternal && item->partial->resumed() && !item->was_wrong) {
     // Bytes of an earlier try may be what is wrong: once more from the beginning.
     item->was_wrong = true;

@@ -27,8 +27,8 @@ class DownloadTest : public testing::Test {
 
   void SetUp() override {
     signal(SIGPIPE, SIG_IGN);
-    char name[] = "/tmp/axdownloadXXXXXX";
-    folder_ = mkdtemp(name);
+    std::string name = fs::temp_directory_path() / "axdownloadXXXXXX";
+    folder_ = mkdtemp(name.data());
     for (int i = 0; i < 4321; ++i) content_ += static_cast<char>(i * 7 + i / 256);
     server_ = std::move(*net::Server::Create({}, [this](const auto& request, auto& out) {
       {
@@ -63,8 +63,7 @@ class DownloadTest : public testing::Test {
     out.Send(ranged ? 206 : 200, "", content_.substr(from, to - from + 1));
   }
 
-  Download Make(size_t streams = 2) const {
-    DownloadOptions options;
+  Download Make(size_t streams = 2, DownloadOptions options = {}) const {
     options.fetch.allow_private = true;
     options.streams = streams;
     options.part_bytes = kPart;
@@ -116,7 +115,7 @@ TEST_F(DownloadTest, PartsMakeAFile) {
 
 TEST_F(DownloadTest, WhatAKilledProcessLeftIsNotAskedForAgain) {
   {
-    auto left = PartialFile::Open(folder_ / "blob", content_.size(), kPart, true);
+    auto left = PartialFile::Open(folder_ / "blob", content_.size(), kPart);
     ASSERT_TRUE(left);
     ASSERT_TRUE(left->Write(0, content_.substr(0, 1000)));
     ASSERT_TRUE(left->Write(3, content_.substr(3000, 400)));
@@ -135,7 +134,7 @@ TEST_F(DownloadTest, WhatAKilledProcessLeftIsNotAskedForAgain) {
 
 TEST_F(DownloadTest, AllPartsOfAKilledProcessAreChecked) {
   {
-    auto left = PartialFile::Open(folder_ / "blob", content_.size(), kPart, true);
+    auto left = PartialFile::Open(folder_ / "blob", content_.size(), kPart);
     for (size_t i = 0; i < 5; ++i) {
       ASSERT_TRUE(left->Write(i, content_.substr(i * kPart, kPart)));
       ASSERT_TRUE(left->SaveState(i));
@@ -149,7 +148,7 @@ TEST_F(DownloadTest, AllPartsOfAKilledProcessAreChecked) {
 
 TEST_F(DownloadTest, WrongBytesOfAnEarlierTryAreThrownAwayOnce) {
   {
-    auto left = PartialFile::Open(folder_ / "blob", content_.size(), kPart, true);
+    auto left = PartialFile::Open(folder_ / "blob", content_.size(), kPart);
     ASSERT_TRUE(left->Write(1, std::string(1000, 'x')));
     ASSERT_TRUE(left->SaveState(1));
   }
@@ -181,6 +180,55 @@ TEST_F(DownloadTest, BrokenOffPartsGoOnWhereTheyWere) {
   EXPECT_EQ(ErrorOf(download), "");
   EXPECT_EQ(Got(), content_);
   EXPECT_EQ(asked_[1], "bytes=500-999");
+}
+
+TEST_F(DownloadTest, TroublesOfTheServerAreWaitedOut) {
+  std::atomic<int> calls{0};
+  answer_ = [&](const auto& request, auto& out) {
+    if (calls++ % 14 != 13) return out.Send(503, "", "busy");
+    Ranged(request, out);
+  };
+  DownloadOptions options;
+  options.max_pause = std::chrono::milliseconds(2);
+  options.patience = std::chrono::milliseconds(30);  // 13 failures take less, 65 more
+  Download download = Make(1, options);
+  EXPECT_EQ(ErrorOf(download), "");
+  EXPECT_EQ(Got(), content_);
+  EXPECT_EQ(calls, 5 * 14);
+}
+
+TEST_F(DownloadTest, PatienceHasAnEnd) {
+  answer_ = [](const auto&, auto& out) { out.Send(503, "", "busy"); };
+  DownloadOptions options;
+  options.max_pause = std::chrono::milliseconds(2);
+  options.patience = std::chrono::milliseconds(10);
+  Download download = Make(1, options);
+  EXPECT_THAT(ErrorOf(download), HasSubstr("answers with status 503"));
+  EXPECT_EQ(asked_.size(), 7u);  // pauses of 1, 2, 2, 2, 2 and 2 ms
+}
+
+TEST_F(DownloadTest, RetryAfterIsHeededUpToABound) {
+  answer_ = [](const auto&, auto& out) {
+    out.SetHeader("Retry-After", "3600");
+    out.Send(429, "", "later");
+  };
+  DownloadOptions options;
+  options.max_pause = std::chrono::milliseconds(5);
+  options.patience = std::chrono::milliseconds(10);
+  Download download = Make(1, options);
+  EXPECT_THAT(ErrorOf(download), HasSubstr("answers with status 429"));
+  EXPECT_EQ(asked_.size(), 3u);  // pauses of 5 and 5 ms
+}
+
+TEST_F(DownloadTest, HashingEndsWhenTheDownloadDoes) {
+  std::ofstream(folder_ / "blob", std::ios::binary) << content_;
+  const Digest right{Sha256Hex(content_), ""};
+  EXPECT_TRUE(CheckDigest(folder_ / "blob", right, [] { return false; }));
+  const Status ended = CheckDigest(folder_ / "blob", right, [] { return true; });
+  ASSERT_FALSE(ended);
+  EXPECT_EQ(ended.error().kind, ErrorKind::kCancelled);
+  // Without any digest nothing is right.
+  EXPECT_FALSE(CheckDigest(folder_ / "blob", {}, [] { return false; }));
 }
 
 TEST_F(DownloadTest, WrongBytesAreNeverGivenTheirName) {

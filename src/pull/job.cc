@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +13,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/disk_room.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -34,8 +34,7 @@ constexpr size_t kMaxRecordBytes = 1u << 20;
 
 std::string BlobName(const HubFile& file) {
   if (!file.sha256.empty()) return "sha256-" + file.sha256;
-  if (!file.git_sha1.empty()) return "git-" + file.git_sha1;
-  return "path-" + Sha256Hex(file.path);
+  return "git-" + file.git_sha1;
 }
 
 // Of the whole set: equal for equal files.
@@ -45,10 +44,6 @@ std::string DigestOf(const BundleFiles& files) {
     text += fmt::format("{} {} {}\n", file.local, file.remote.size_bytes, BlobName(file.remote));
   }
   return Sha256Hex(text);
-}
-
-std::string Gigabytes(uint64_t bytes) {
-  return fmt::format("{:.1f} GB", static_cast<double>(bytes) / 1e9);
 }
 
 Status MakeFolders(const fs::path& folder) {
@@ -91,9 +86,10 @@ void RemoveStrangers(const fs::path& folder, const std::vector<DownloadFile>& fi
     for (const char* end : {"", ".part", ".state"}) wanted.insert(file.name + end);
   }
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder, error)) {
+  for (fs::directory_iterator it(folder, error); !error && it != fs::directory_iterator();
+       it.increment(error)) {
     std::error_code ignored;
-    if (!wanted.contains(entry.path().filename().string())) fs::remove(entry.path(), ignored);
+    if (!wanted.contains(it->path().filename().string())) fs::remove(it->path(), ignored);
   }
 }
 
@@ -203,16 +199,6 @@ Result<std::optional<fs::path>> PullJob::AlreadyThere(const std::string& digest)
   return std::nullopt;
 }
 
-Status PullJob::CheckSpace(uint64_t missing_bytes) const {
-  struct statvfs disk{};
-  if (statvfs(folder_.c_str(), &disk) != 0) return {};
-  const uint64_t free_bytes = uint64_t{disk.f_bavail} * disk.f_frsize;
-  if (missing_bytes <= free_bytes) return {};
-  return Fail(ErrorKind::kIo,
-              fmt::format("not enough room on the disk of {}: the model needs {}, {} are free",
-                          folder_.string(), Gigabytes(missing_bytes), Gigabytes(free_bytes)));
-}
-
 void PullJob::Completed(uint64_t bytes) {
   std::lock_guard lock(mutex_);
   steps_.back().completed = bytes;
@@ -226,7 +212,8 @@ Status PullJob::Fetch(const Hub& hub, const fs::path& blobs, std::vector<Downloa
   options.streams = streams_;
   Download download(blobs, std::move(files), options);
   AX_RETURN_IF_ERROR(download.Prepare());
-  AX_RETURN_IF_ERROR(CheckSpace(total - std::min(total, download.completed_bytes())));
+  AX_RETURN_IF_ERROR(
+      CheckDiskRoom(folder_, total - std::min(total, download.completed_bytes()), "the model"));
   AX_RETURN_IF_ERROR(SetCanceller([&] { download.Cancel(); }));
   {
     std::lock_guard lock(mutex_);
@@ -244,11 +231,17 @@ Status PullJob::Fetch(const Hub& hub, const fs::path& blobs, std::vector<Downloa
 
 Status PullJob::Bring(const Hub& hub, const HubRepo& repo) {
   AX_ASSIGN_OR_RETURN(const BundleFiles files, ChooseBundle(repo, target_.variant));
-  const std::string digest = DigestOf(files);
   const auto say = [this](const std::string& status) { Step(status); };
   // Files of equal content are brought once.
   std::map<std::string, DownloadFile> by_name;
   for (const WantedFile& file : files.files) {
+    if (file.remote.sha256.empty() && file.remote.git_sha1.empty()) {
+      return Fail(
+          ErrorKind::kInvalid,
+          fmt::format("{} has no digest in the list of files, so nothing would tell that it "
+                      "is whole: pull from another mirror",
+                      file.remote.path));
+    }
     DownloadFile one{BlobName(file.remote),
                      FileUrl(hub, repo, file.remote.path),
                      file.remote.path,
@@ -256,6 +249,7 @@ Status PullJob::Bring(const Hub& hub, const HubRepo& repo) {
                      {file.remote.sha256, file.remote.git_sha1}};
     by_name.emplace(one.name, std::move(one));
   }
+  const std::string digest = DigestOf(files);
   uint64_t total = 0;
   std::vector<DownloadFile> wanted;
   for (auto& [name, file] : by_name) {

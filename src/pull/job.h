@@ -56,7 +56,6 @@ class PullJob {
   Status Fetch(const Hub& hub, const std::filesystem::path& blobs, std::vector<DownloadFile> files,
                uint64_t total);
   Result<std::optional<std::filesystem::path>> AlreadyThere(const std::string& digest) const;
-  Status CheckSpace(uint64_t missing_bytes) const;
   void Step(std::string status, std::string digest = "", uint64_t total = 0);
   void Completed(uint64_t bytes);  // of the last step
   // What Cancel calls; nullptr for nothing. kCancelled when it is too late.

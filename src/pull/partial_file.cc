@@ -48,7 +48,7 @@ struct Descriptor {
 };
 
 template <typename Sum>
-Status SumFile(const fs::path& path, Sum* sum) {
+Status SumFile(const fs::path& path, const std::function<bool()>& ended, Sum* sum) {
   const Descriptor file{open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   if (file.fd < 0) return IoError("open", path);
   posix_fadvise(file.fd, 0, 0, POSIX_FADV_SEQUENTIAL);
@@ -58,17 +58,18 @@ Status SumFile(const fs::path& path, Sum* sum) {
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return IoError("read", path);
     if (n == 0) return {};
+    if (ended()) return Fail(ErrorKind::kCancelled, "the download was cancelled");
     sum->Update({buffer.data(), static_cast<size_t>(n)});
   }
 }
 
 }  // namespace
 
-Status CheckDigest(const fs::path& path, const Digest& wanted) {
+Status CheckDigest(const fs::path& path, const Digest& wanted, const std::function<bool()>& ended) {
   std::string got, want;
   if (!wanted.sha256.empty()) {
     Sha256 sum;
-    AX_RETURN_IF_ERROR(SumFile(path, &sum));
+    AX_RETURN_IF_ERROR(SumFile(path, ended, &sum));
     got = "sha256:" + sum.Hex();
     want = "sha256:" + wanted.sha256;
   } else if (!wanted.git_sha1.empty()) {
@@ -76,11 +77,11 @@ Status CheckDigest(const fs::path& path, const Digest& wanted) {
     std::error_code error;
     Sha1 sum;
     sum.Update(fmt::format("blob {}", fs::file_size(path, error)) + std::string(1, '\0'));
-    AX_RETURN_IF_ERROR(SumFile(path, &sum));
+    AX_RETURN_IF_ERROR(SumFile(path, ended, &sum));
     got = "sha1:" + sum.Hex();
     want = "sha1:" + wanted.git_sha1;
   }
-  if (got == want) return {};
+  if (!got.empty() && got == want) return {};
   return Fail(
       ErrorKind::kInternal,
       fmt::format("digest mismatch, file must be downloaded again: want {}, got {}", want, got));
@@ -100,7 +101,7 @@ PartialFile::~PartialFile() {
 }
 
 Result<PartialFile> PartialFile::Open(const fs::path& path, uint64_t size_bytes,
-                                      uint64_t part_bytes, bool resume) {
+                                      uint64_t part_bytes) {
   PartialFile file(path);
   file.size_bytes_ = size_bytes;
   file.MakeParts(part_bytes);
@@ -109,7 +110,7 @@ Result<PartialFile> PartialFile::Open(const fs::path& path, uint64_t size_bytes,
   if (file.data_ < 0) return IoError("open", file.PartPath());
   file.state_ = open(file.StatePath().c_str(), kFlags, 0644);
   if (file.state_ < 0) return IoError("open", file.StatePath());
-  if (resume && file.LoadState()) {
+  if (file.LoadState()) {
     file.resumed_ = file.done_bytes() > 0;
     return file;
   }

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,14 +18,16 @@
 
 namespace axollama::pull {
 
+// One of the two is there.
 struct Digest {
   std::string sha256;    // hex; "" for none
   std::string git_sha1;  // of git's blob, hex; "" for none
 };
 
 // The digest of a file's content, of the same kind as `wanted`, compared; kInternal when they
-// differ. With neither only the size counts.
-Status CheckDigest(const std::filesystem::path& path, const Digest& wanted);
+// differ. `ended` is asked every quarter of a MiB, and true ends it with kCancelled.
+Status CheckDigest(const std::filesystem::path& path, const Digest& wanted,
+                   const std::function<bool()>& ended);
 
 class PartialFile {
  public:
@@ -37,7 +40,7 @@ class PartialFile {
 
   // Takes up what an earlier process left, if it belongs to the same size and parts.
   static Result<PartialFile> Open(const std::filesystem::path& path, uint64_t size_bytes,
-                                  uint64_t part_bytes, bool resume);
+                                  uint64_t part_bytes);
   PartialFile(PartialFile&& other) noexcept;
   PartialFile& operator=(PartialFile&& other) = delete;
   ~PartialFile();

@@ -14,18 +14,28 @@ namespace fs = std::filesystem;
 
 constexpr auto kAbandonedAfter = std::chrono::hours(24 * 7);
 
+// When a folder, or a file in it, was written last.
+fs::file_time_type LastWrite(const fs::path& folder) {
+  std::error_code error;
+  fs::file_time_type newest = fs::last_write_time(folder, error);
+  for (fs::directory_iterator it(folder, error); !error && it != fs::directory_iterator();
+       it.increment(error)) {
+    std::error_code ignored;
+    newest = std::max(newest, it->last_write_time(ignored));
+  }
+  return newest;
+}
+
 // What pulls left that nobody has gone on with.
 void RemoveAbandoned(const fs::path& folder) {
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder, error)) {
-    fs::file_time_type newest = entry.last_write_time(error);
+  for (fs::directory_iterator it(folder, error); !error && it != fs::directory_iterator();
+       it.increment(error)) {
+    const fs::file_time_type newest = LastWrite(it->path());
+    if (newest > fs::file_time_type::clock::now() - kAbandonedAfter) continue;
+    log::Info("pull", "removing a pull that was given up: {}", it->path().string());
     std::error_code ignored;
-    for (const auto& file : fs::directory_iterator(entry.path(), ignored)) {
-      newest = std::max(newest, file.last_write_time(ignored));
-    }
-    if (fs::file_time_type::clock::now() - newest < kAbandonedAfter) continue;
-    log::Info("pull", "removing a pull that was given up: {}", entry.path().string());
-    fs::remove_all(entry.path(), ignored);
+    fs::remove_all(it->path(), ignored);
   }
 }
 

@@ -297,6 +297,13 @@ class PullTest(HubTest):
         self.hub.sizes = {TABLE: 12}
         self.assertIn(TABLE, self.error_of(server))
 
+    def test_files_without_a_digest(self):
+        listing = self.hub.listing
+        self.hub.listing = lambda repo: [
+            {key: value for key, value in entry.items() if key != "oid"} for entry in listing(repo)]
+        self.assertRegex(self.error_of(self.serve()), r"has no digest in the list of files")
+        self.assertEqual(self.hub.files_asked(), [])
+
     def test_lfs_pointers(self):
         pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\n"
         self.hub.repos[REPO]["post_config.json"] = pointer
