@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "base/bf16.h"
+#include "base/disk_room.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "sim/build/dequantise.h"
@@ -324,6 +325,14 @@ Status CheckOptions(const BuildOptions& options) {
   return {};
 }
 
+// What the weights take at least.
+uint64_t WeightBytes(const Description& d, spec::WeightType weights) {
+  const uint64_t halves = weights == spec::WeightType::kBf16 ? 4
+                          : weights == spec::WeightType::kS8 ? 2
+                                                             : 1;
+  return d.parameters / 2 * halves;
+}
+
 Result<BuildReport> Build(const BuildOptions& options, const std::function<bool()>& stop,
                           const ProgressCallback& progress) {
   AX_RETURN_IF_ERROR(CheckOptions(options));
@@ -355,6 +364,9 @@ Result<BuildReport> Build(const BuildOptions& options, const std::function<bool(
                       }));
 
   const fs::path& path = folder.path();
+  if (source) {
+    AX_RETURN_IF_ERROR(axollama::CheckDiskRoom(path, WeightBytes(d, options.weights), "the model"));
+  }
   Job job(options, source.get(), &d, path, stop, progress);
   AX_RETURN_IF_ERROR(job.Run());
   using axollama::WriteFileAtomically;

@@ -8,6 +8,7 @@
 #include "base/env.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/one_line.h"
 
 namespace axollama::server {
 namespace {
@@ -15,6 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kMaxBytes = 1u << 20;
+constexpr size_t kMaxShownKey = 100;
 
 fs::path UsersConfig() {
   if (const auto config = GetEnv("XDG_CONFIG_HOME")) return fs::path(*config) / "axollama";
@@ -78,8 +80,9 @@ Result<ConfigFile> ReadConfigFile(const std::optional<std::string>& given) {
     const auto setting = std::find_if(table.begin(), table.end(),
                                       [&](const Setting& s) { return s.name == wanted; });
     if (setting == table.end()) {
-      return Fail(ErrorKind::kInvalid, fmt::format("{}: there is no setting \"{}\"; there are {}",
-                                                   name, wanted, KnownKeys()));
+      return Fail(ErrorKind::kInvalid,
+                  fmt::format("{}: there is no setting \"{}\"; there are {}", name,
+                              OneLine(wanted.substr(0, kMaxShownKey)), KnownKeys()));
     }
     auto values = Values(*setting, value);
     if (!values) {

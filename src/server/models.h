@@ -172,7 +172,7 @@ class Models {
   void WatchOnce();
   void Work();
   void Later(std::function<void()> task);         // under the lock
-  void InBackground(std::function<void()> task);  // under the lock
+  bool InBackground(std::function<void()> task);  // under the lock; false: there is no thread
   void JoinBackground();
 
   // models_view.cc

@@ -72,7 +72,11 @@ void Models::StartLoad(const std::string& key) {
   instance->keep_alive = KeepAlive(instance->pinned ? KeepAlive::kForever : options_.keep_alive_ns);
   instances_[key] = instance;
   schedule_.LoadBegins(key);
-  InBackground([this, instance] { Load(instance); });
+  if (InBackground([this, instance] { Load(instance); })) return;
+  instances_.erase(key);
+  schedule_.LoadFailed(key);
+  const Error error{ErrorKind::kUnavailable, "this computer has no thread left to load a model"};
+  for (const Schedule::Id id : waiting) Refuse(id, error);
 }
 
 void Models::Load(const std::shared_ptr<Instance>& instance) {
@@ -257,12 +261,13 @@ Status Models::NoRoomNow(const Instance& instance, const std::string& room, Erro
   return Fail(ErrorKind::kBusy, std::move(error.message));
 }
 
-// The card is held. Ends a model of `room` (empty: any) that is on its way out, else the idle one
-// that goes first. False: there is none.
+// The card is held. Ends a model of `room` (empty: any, wherever it is) that is on its way out,
+// else the idle one that goes first. False: there is none.
 bool Models::MakeRoom(Lock& lock, const Instance& instance, const std::string& room) {
   std::shared_ptr<Instance> victim;
   for (const auto& [key, other] : instances_) {
-    if (other->state == Instance::State::kEnding && other->card == instance.card) victim = other;
+    const bool helps = room.empty() || other->card == instance.card;
+    if (helps && other->state == Instance::State::kEnding) victim = other;
   }
   if (!victim) {
     const auto key = schedule_.Victim(instance.key(), room, MonotonicNs());
@@ -272,7 +277,13 @@ bool Models::MakeRoom(Lock& lock, const Instance& instance, const std::string& r
     Ending(*victim);
   }
   const bool elsewhere = victim->card != instance.card;
-  if (elsewhere) Hold(lock, *victim->card);
+  if (elsewhere) {
+    Hold(lock, *victim->card);
+    if (Find(victim->key()) != victim) {  // whoever held its card has ended it
+      LetGo(*victim->card);
+      return true;
+    }
+  }
   const CardAction action = EndHeld(lock, victim);
   const Status applied = Apply(lock, *victim->card, action, kLostMemory);
   if (elsewhere) LetGo(*victim->card);
@@ -281,7 +292,8 @@ bool Models::MakeRoom(Lock& lock, const Instance& instance, const std::string& r
 
 void Models::Reload(const bundle::ModelRef& model, int64_t keep_alive_ns) {
   log::Info("server", "{}: loading again", model.name);
-  InBackground([this, model, keep_alive_ns] {
+  // Without a thread its next request loads it.
+  (void)InBackground([this, model, keep_alive_ns] {
     Request request;
     request.model = model;
     request.keep_alive_ns = keep_alive_ns;

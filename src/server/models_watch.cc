@@ -1,5 +1,6 @@
 // The two threads of Models: one does what takes time, one watches for what is due or stuck.
 #include <algorithm>
+#include <system_error>
 #include <utility>
 
 #include "base/clock.h"
@@ -32,13 +33,17 @@ void Models::Work() {
   }
 }
 
-void Models::InBackground(std::function<void()> task) {
+bool Models::InBackground(std::function<void()> task) try {
   const auto done = std::make_shared<std::atomic<bool>>(false);
   background_.push_back({std::thread([task = std::move(task), done] {
                            task();
                            *done = true;
                          }),
                          done});
+  return true;
+} catch (const std::system_error& e) {
+  log::Error("server", "no thread to load a model: {}", e.what());
+  return false;
 }
 
 // A thread that ran to its end keeps its stack until it is joined.

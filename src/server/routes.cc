@@ -16,6 +16,8 @@ namespace {
 // Of a compressed body, and of all of them that are in use.
 constexpr size_t kMaxPlainBytes = 8u << 20;
 constexpr size_t kMaxPlainTotalBytes = 128u << 20;
+// Of what bodies are parsed to; the largest that is allowed takes 128 MiB.
+constexpr size_t kMaxParsedBytes = 256u << 20;
 
 bool Allows(std::string_view methods, std::string_view method) {
   while (!methods.empty()) {
@@ -75,7 +77,8 @@ Routes::Routes(Models* models, pull::Puller* puller, upstream::Upstream* upstrea
       access_(std::move(access)),
       guard_(std::move(guard)),
       clients_(std::move(clients)),
-      plain_bodies_(kMaxPlainBytes, kMaxPlainTotalBytes) {}
+      plain_bodies_(kMaxPlainBytes, kMaxPlainTotalBytes),
+      parsed_(kMaxParsedBytes) {}
 
 void Routes::Handle(const net::Request& request, net::Responder& responder) {
   const AccessRules::Verdict access = access_.Check(request);
@@ -95,16 +98,7 @@ void Routes::Handle(const net::Request& request, net::Responder& responder) {
         responder.Send(403, kJson, RefusalBody(403, request.path, *refusal));
         return;
       }
-      const auto handle = [&](const net::Request& plain) {
-        if (!IsTheirs(plain, responder)) (this->*route.handler)(plain, responder);
-      };
-      const std::string_view encoding = request.headers.Get("Content-Encoding");
-      if (encoding.empty() || net::SameName(encoding, "identity")) return handle(request);
-      const Status used = plain_bodies_.With(request, handle);
-      if (used) return;
-      const int status = HttpStatus(used.error().kind);
-      if (used.error().kind == ErrorKind::kBusy) responder.SetHeader("Retry-After", "1");
-      responder.Send(status, kJson, RefusalBody(status, request.path, used.error().message));
+      Run(route, request, responder);
       return;
     }
   }
@@ -115,6 +109,27 @@ void Routes::Handle(const net::Request& request, net::Responder& responder) {
   } else {
     responder.Send(status, "text/plain", text);
   }
+}
+
+void Routes::Run(const Route& route, const net::Request& request, net::Responder& responder) {
+  const auto handle = [&](const net::Request& plain) {
+    return parsed_.With(plain.body, [&] {
+      if (!IsTheirs(plain, responder)) (this->*route.handler)(plain, responder);
+    });
+  };
+  const std::string_view encoding = request.headers.Get("Content-Encoding");
+  Status handled;
+  if (encoding.empty() || net::SameName(encoding, "identity")) {
+    handled = handle(request);
+  } else {
+    Status used;
+    handled = plain_bodies_.With(request, [&](const net::Request& plain) { used = handle(plain); });
+    if (handled) handled = std::move(used);
+  }
+  if (handled) return;
+  const int status = HttpStatus(handled.error().kind);
+  if (handled.error().kind == ErrorKind::kBusy) responder.SetHeader("Retry-After", "1");
+  responder.Send(status, kJson, RefusalBody(status, request.path, handled.error().message));
 }
 
 void SetRetryAfter(net::Responder& responder, const Error& error) {

@@ -14,6 +14,8 @@
 #include "server/client_names.h"
 #include "server/guard.h"
 #include "server/models.h"
+#include "server/parse_budget.h"
+#include "server/tag_cache.h"
 
 namespace axollama::pull {
 class Puller;
@@ -42,6 +44,7 @@ class Routes {
     Need need = Need::kManage;  // of one that nobody has thought about
   };
   static const Route kRoutes[];
+  void Run(const Route& route, const net::Request& request, net::Responder& responder);
 
   // routes_upstream.cc
   // Whether the request was about a model of the upstream's, and so is answered.
@@ -92,6 +95,8 @@ class Routes {
   const Guard guard_;
   const ClientNames clients_;
   net::PlainBodies plain_bodies_;
+  ParseBudget parsed_;
+  TagCache tags_;
 };
 
 inline constexpr std::string_view kJson = "application/json; charset=utf-8";

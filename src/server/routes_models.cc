@@ -97,15 +97,18 @@ void Routes::Tags(const net::Request& request, net::Responder& responder) {
   std::vector<api::TagEntry> models;
   for (const store::Model& model : models_->store().List()) {
     api::TagEntry entry = Entry(model);
-    const auto served = ServedFrom(*models_, model);
-    if (served) {
-      entry.details = Details(*served->bundle);
-      entry.capabilities = CapabilityNames(*served);
+    const auto facts = tags_.Get(model, [&]() -> Result<TagFacts> {
+      AX_ASSIGN_OR_RETURN(const ServedModel served, ServedFrom(*models_, model));
+      return TagFacts{Details(*served.bundle), CapabilityNames(served)};
+    });
+    if (facts) {
+      entry.details = facts->details;
+      entry.capabilities = facts->capabilities;
     } else if (model.stored) {
       // Listed all the same, so that it can be seen and removed.
-      log::Debug("server", "{} cannot be used: {}", entry.name, served.error().message);
+      log::Debug("server", "{} cannot be used: {}", entry.name, facts.error().message);
     } else {
-      log::Debug("server", "{} is not listed: {}", entry.name, served.error().message);
+      log::Debug("server", "{} is not listed: {}", entry.name, facts.error().message);
       continue;
     }
     entry.details.parent_model = model.parent;

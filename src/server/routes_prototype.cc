@@ -76,7 +76,7 @@ void Routes::PrototypeReset(const net::Request&, net::Responder& responder) {
   SendJson(responder, api::WritePrototypeReset());
 }
 
-void Routes::Health(const net::Request&, net::Responder& responder) {
+void Routes::Health(const net::Request& request, net::Responder& responder) {
   const Models::Health health = models_->GetHealth();
   api::PrototypeHealth out;
   out.status = health.status;
@@ -89,7 +89,10 @@ void Routes::Health(const net::Request&, net::Responder& responder) {
   }
   if (health.current) {
     out.model_loaded = true;
-    out.model_path = health.current->model.folder.string();
+    // Where files are is nobody's business who may not manage them.
+    if (!guard_.Refusal(request, Need::kManage)) {
+      out.model_path = health.current->model.folder.string();
+    }
   }
   std::string body = api::WritePrototypeHealth(out);
   if (!health.reason.empty()) {

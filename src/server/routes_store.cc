@@ -2,9 +2,13 @@
 // ollama.com's accounts, which are not here.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <charconv>
+
 #include "api/errors.h"
 #include "api/manage.h"
 #include "api/options.h"
+#include "base/disk_room.h"
 #include "base/log.h"
 #include "server/model_builder.h"
 #include "server/routes.h"
@@ -14,6 +18,15 @@ namespace axollama::server {
 namespace {
 
 constexpr std::string_view kBlobs = "/api/blobs/";
+constexpr uint64_t kRoomStep = 64u << 20;
+
+// As the head says; 0: it does not.
+uint64_t LengthOf(const net::Request& request) {
+  const std::string_view text = request.headers.Get("Content-Length");
+  uint64_t length = 0;
+  std::from_chars(text.data(), text.data() + text.size(), length);
+  return length;
+}
 
 Result<std::string> DigestOf(const net::Request& request) {
   return store::ParseDigest(std::string_view(request.path).substr(kBlobs.size()));
@@ -114,8 +127,13 @@ void Routes::Delete(const net::Request& http, net::Responder& responder) {
   }
   if (!done) return SendError(responder, done.error());
   log::Info("server", "{} was removed", name->Short());
-  // Whoever is served by it just now is served to the end: its files are in use, not its name.
-  if (model) models_->Unload({model->name.Short(), model->folder});
+  // Whoever is served by it just now is served to the end: its files are in use, not its name. What
+  // other names have is left loaded for them.
+  const auto has = [&](const store::Model& other) { return other.folder == model->folder; };
+  const std::vector<store::Model> others = models_->store().List();
+  if (model && std::none_of(others.begin(), others.end(), has)) {
+    models_->Unload({model->name.Short(), model->folder});
+  }
   responder.Send(200, "", "");
 }
 
@@ -131,8 +149,19 @@ void Routes::PostBlob(const net::Request& http, net::Responder& responder) {
   const auto receive = [&]() -> Result<int> {
     AX_ASSIGN_OR_RETURN(const std::string digest, DigestOf(http));
     if (models_->store().blobs().Has(digest)) return 200;
+    // What does not say how long it is is looked at step by step.
+    const std::filesystem::path place = models_->store().blobs().PathOf(digest);
+    uint64_t room = std::max(LengthOf(http), kRoomStep), written = 0;
+    AX_RETURN_IF_ERROR(CheckDiskRoom(place.parent_path(), room, "the file"));
     AX_ASSIGN_OR_RETURN(store::BlobWriter writer, models_->store().blobs().Begin());
-    AX_RETURN_IF_ERROR(http.ReadBody([&](std::string_view bytes) { return writer.Append(bytes); }));
+    AX_RETURN_IF_ERROR(http.ReadBody([&](std::string_view bytes) -> Status {
+      written += bytes.size();
+      if (written > room) {
+        AX_RETURN_IF_ERROR(CheckDiskRoom(place.parent_path(), kRoomStep, "the file"));
+        room += kRoomStep;
+      }
+      return writer.Append(bytes);
+    }));
     AX_RETURN_IF_ERROR(writer.Commit(digest));
     return 201;
   };
