@@ -94,8 +94,16 @@ Status Download::Run() {
     }
   }
   std::vector<std::thread> threads;
+  // Fewer threads than wanted bring it, too.
   for (const auto& fetcher : fetchers_) {
-    threads.emplace_back([this, &fetcher] { Worker(fetcher.get()); });
+    try {
+      threads.emplace_back([this, &fetcher] { Worker(fetcher.get()); });
+    } catch (const std::system_error& e) {
+      if (threads.empty()) {
+        FailWith({ErrorKind::kUnavailable, fmt::format("no thread for a pull: {}", e.what())});
+      }
+      break;
+    }
   }
   for (std::thread& thread : threads) thread.join();
   std::lock_guard lock(mutex_);

@@ -137,13 +137,15 @@ PullJob::~PullJob() {
   if (thread_.joinable()) thread_.join();
 }
 
-void PullJob::Start() {
+void PullJob::Start() try {
   thread_ = std::thread([this] {
     Status status = Run();
     std::lock_guard lock(mutex_);
     ended_ = std::move(status);
     changed_.notify_all();
   });
+} catch (const std::system_error& e) {
+  ended_ = Fail(ErrorKind::kUnavailable, fmt::format("no thread for a pull: {}", e.what()));
 }
 
 void PullJob::Cancel() {

@@ -252,6 +252,15 @@ class Store(unittest.TestCase):
 
     # --- names, and what clients ask besides ---
 
+    def test_a_model_stays_loaded_while_it_has_a_name(self):
+        self.create("second", **{"from": MODEL})
+        self.assertEqual(self.server.generate("Hi", model="second", keep_alive=-1).status, 200)
+        runners = self.server.runners()
+        self.assertEqual(len(runners), 1)
+        self.delete("second")
+        self.assertEqual(self.server.generate("Hi").status, 200)
+        self.assertEqual(self.server.runners(), runners)
+
     def test_a_name_that_only_one_model_can_mean(self):
         with linked_model("SmolLM2-360M-Instruct") as root:
             with Server(models=[root]) as server:

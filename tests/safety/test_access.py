@@ -116,6 +116,18 @@ class Keys(unittest.TestCase):
             for key in (inference, manage):
                 self.assertNotIn(key, server.log_text())
 
+    def test_health_shows_no_paths_to_strangers(self):
+        with Server() as server:
+            self.assertEqual(server.post("/load", {"model_path": MODEL}).status, 200)
+            key = self.add(server, "boss", "manage")
+            for headers, shown in (({}, True), (FROM_AFAR, False),
+                                   ({**FROM_AFAR, **bearer(key)}, True),
+                                   ({"Host": "evil.internal"}, True)):
+                with self.subTest(headers=headers):
+                    health = server.get("/health", headers=headers).json
+                    self.assertTrue(health["model_loaded"])
+                    self.assertEqual(bool(health["model_path"]), shown)
+
     def test_the_file_holds_no_key(self):
         with Server() as server:
             key = self.add(server, "a", "all")

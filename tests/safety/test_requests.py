@@ -192,6 +192,20 @@ class Requests(unittest.TestCase):
                 self.assert_refused(self.server.post("/api/blobs/" + digest, b"x"), 400)
         self.assertEqual(sorted(os.listdir(self.server.folder)), before)
 
+    def test_an_upload_larger_than_the_disk_is_refused_at_once(self):
+        disk = os.statvfs(self.server.folder)
+        length = disk.f_bavail * disk.f_frsize + (1 << 34)
+        connection = self.server.connect()
+        self.addCleanup(connection.close)
+        connection.putrequest("POST", "/api/blobs/sha256:" + "0" * 64)
+        connection.putheader("Content-Length", str(length))
+        connection.endheaders()
+        response = connection.getresponse()
+        # A disk may have more room than a body may have bytes.
+        self.assertEqual(response.status, 413 if length > 256 << 30 else 500)
+        self.assertRegex(json.loads(response.read())["error"],
+                         "over the limit|not enough room on the disk of .*: the file needs")
+
     def test_nothing_tells_whether_a_file_is_there(self):
         """The answers for what exists and what does not are the same but for the name."""
         for there, missing in (("/etc/passwd", "/etc/passwx"), ("/root", "/rooo"),
