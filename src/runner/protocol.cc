@@ -10,6 +10,7 @@
 
 #include "base/http_status.h"
 #include "base/json_writer.h"
+#include "runner/closed_schema.h"
 
 namespace axollama::runner {
 namespace {
@@ -132,7 +133,8 @@ Status ReadGrammar(const json::Object& object, CompletionRequest* request) {
                 "only one of \"grammar\", \"json_schema\" and \"regex\" can be followed");
   }
   if (schema != nullptr) {
-    request->grammar = {text::GrammarKind::kJsonSchema, json::Write(schema->get_object())};
+    request->grammar = {text::GrammarKind::kJsonSchema,
+                        json::Write(ClosedSchema(schema->get_object()))};
   } else if (!regex.empty()) {
     request->grammar = {text::GrammarKind::kRegex, std::move(regex)};
   } else if (!grammar.empty()) {

@@ -24,7 +24,7 @@ def add(a: int, b: int) -> int:
     return a + b
 
 
-class Colour(pydantic.BaseModel, extra="forbid"):
+class Colour(pydantic.BaseModel):
     """A colour and a number."""
     colour: typing.Literal["red", "green"]
     count: typing.Literal[1, 2, 3]

@@ -25,7 +25,7 @@ def add(a: int, b: int) -> int:
     return a + b
 
 
-class Sum(pydantic.BaseModel, extra="forbid"):
+class Sum(pydantic.BaseModel):
     sign: typing.Literal["plus", "minus"]
     digit: typing.Literal[1, 2, 3]
 
