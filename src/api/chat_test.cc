@@ -132,7 +132,7 @@ TEST(Chat, WhatComesAfterTheModelIsKeptForLater) {
     const char* part;
   } kCases[] = {
       {R"("options":{"stop":7})", "option \"stop\" must be of type array"},
-      {R"("format":"xml")", "invalid format: \"xml\"; expected \"json\" or a valid JSON Schema"},
+      {R"("format":"xml")", R"(invalid format: "\"xml\""; expected "json" or a valid JSON Schema)"},
       {R"("format":[],"options":{"seed":"x"})", "option \"seed\" must be of type integer"},
   };
   for (const auto& c : kCases) {

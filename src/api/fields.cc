@@ -78,8 +78,9 @@ Result<Format> ParseFormat(const json::Object& request) {
       return format;
     }
   }
+  // Ollama quotes the JSON as it stands, a string's own quotes too.
   return Bad(fmt::format("invalid format: {}; expected \"json\" or a valid JSON Schema object",
-                         json::Write(*value)));
+                         json::Write(json::Value(json::Write(*value)))));
 }
 
 Status ReadCommon(const json::Object& object, NativeRequest* request) {

@@ -105,7 +105,7 @@ TEST(Generate, WhatComesAfterTheModelIsKeptForLater) {
     const char* field;
     const char* part;
   } kCases[] = {
-      {R"("format":3)", "invalid format: 3; expected"},
+      {R"("format":3)", "invalid format: \"3\"; expected"},
       {R"("options":{"seed":"x"})", "option \"seed\" must be of type integer"},
       {R"("raw":true,"system":"s")", "raw mode does not support template, system, or context"},
       {R"("raw":true,"context":[1])", "raw mode does not support template, system, or context"},

@@ -41,6 +41,7 @@ const Routes::Route Routes::kRoutes[] = {
     {"GET HEAD", "/", &Routes::Root, Need::kNothing},
     {"GET HEAD", "/api/version", &Routes::Version, Need::kNothing},
     {"GET", "/api/status", &Routes::CloudStatus, Need::kNothing},
+    {"GET", "/api/experimental/model-recommendations", &Routes::Recommendations, Need::kNothing},
     {"GET HEAD", "/api/tags", &Routes::Tags, Need::kInference},
     {"GET", "/api/ps", &Routes::Ps, Need::kInference},
     {"POST", "/api/show", &Routes::Show, Need::kInference},

@@ -61,6 +61,7 @@ class Routes {
   // routes_pull.cc
   void Pull(const net::Request& request, net::Responder& responder);
   void CloudStatus(const net::Request& request, net::Responder& responder);
+  void Recommendations(const net::Request& request, net::Responder& responder);
   // routes_store.cc
   void Create(const net::Request& request, net::Responder& responder);
   void Copy(const net::Request& request, net::Responder& responder);

@@ -93,6 +93,11 @@ void Routes::CloudStatus(const net::Request&, net::Responder& responder) {
   SendJson(responder, R"({"cloud":{"disabled":true,"source":"config"}})");
 }
 
+// Ollama's are models of that cloud; its own command line asks for them.
+void Routes::Recommendations(const net::Request&, net::Responder& responder) {
+  SendJson(responder, R"({"recommendations":[]})");
+}
+
 void Routes::Tags(const net::Request& request, net::Responder& responder) {
   std::vector<api::TagEntry> models;
   for (const store::Model& model : models_->store().List()) {

@@ -115,6 +115,9 @@ void Routes::Copy(const net::Request& http, net::Responder& responder) {
 void Routes::Delete(const net::Request& http, net::Responder& responder) {
   const auto request = api::ParseNamed(http.body);
   if (!request) return SendError(responder, request.error());
+  if (request->model.empty()) {
+    return SendError(responder, {ErrorKind::kInvalid, "model is required"});
+  }
   const auto name = store::Name::Parse(request->model);
   if (!name) {
     return SendError(responder,
