@@ -1,4 +1,4 @@
-"""LangChain's package for Ollama against a real server: answers, streams, tools, schemas, errors."""
+"""LangChain's package for Ollama against a real server: streams, tools, schemas, errors."""
 import asyncio
 import os
 import sys

@@ -75,8 +75,8 @@ class OllamaPythonTools(unittest.TestCase):
             self.assertIn(said.digit, (1, 2, 3))
 
     def test_generate_has_thinking_and_forms(self):
-        answer = self.client.generate("able", "Say a word.", think=False, options={"temperature": 0},
-                                      format=Sum.model_json_schema())
+        answer = self.client.generate("able", "Say a word.", think=False,
+                                      options={"temperature": 0}, format=Sum.model_json_schema())
         self.assertEqual(sorted(json.loads(answer.response)), ["digit", "sign"])
 
     def test_errors(self):

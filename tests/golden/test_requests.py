@@ -1,10 +1,11 @@
 """Requests and what must be answered, as the files in requests/ say: sequences that known clients
 send, every error that Ollama's documents name, and one prompt through every API.
 
-A file is {"what": TEXT, "env": {...}, "headers": {...}, "steps": [{"request": ..., "response": ...}]}.
-A request has method, path, headers beside the file's, and body (JSON) or text. A response has status, headers, and one of
+A file is {"what": TEXT, "env": {...}, "headers": {...}, "steps": [STEP, ...]}, a step {"request": ...,
+"response": ...}. A request has method, path, headers beside the file's, and body (JSON) or text. A
+response has status, headers, and one of
   body    the JSON value           text    the text
-  lines   NDJSON, a list           events  server-sent events, a list of {"event": NAME, "data": JSON}
+  lines   NDJSON, a list           events  a list of {"event": NAME, "data": JSON}
 each a pattern of patterns.py. "joined": {NAME: "a.0.b"} joins the texts at that place of all lines
 or events, and holds them against "<is:NAME>". Names live as long as their file. The steps of a file
 are made one after another; a file with "env" has a server of its own.
