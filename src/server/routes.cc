@@ -68,6 +68,7 @@ const Routes::Route Routes::kRoutes[] = {
     {"POST", "/generate", &Routes::PrototypeGenerate, Need::kInference},
     {"POST", "/reset", &Routes::PrototypeReset, Need::kManage},
     {"GET HEAD", "/health", &Routes::Health, Need::kNothing},
+    {"POST", "/internal/llama/*", &Routes::LlamaServer, Need::kManage},
 };
 
 Routes::Routes(Models* models, pull::Puller* puller, upstream::Upstream* upstream,

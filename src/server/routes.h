@@ -52,6 +52,8 @@ class Routes {
   // `answer`, whose list `key` is of ours, with the upstream's models behind them.
   std::string WithTheirs(const net::Request& request, net::Responder& responder,
                          std::string_view key, std::string answer);
+  // routes_llama.cc
+  void LlamaServer(const net::Request& request, net::Responder& responder);
   // routes_models.cc
   void Root(const net::Request& request, net::Responder& responder);
   void Version(const net::Request& request, net::Responder& responder);

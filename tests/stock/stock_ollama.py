@@ -8,10 +8,11 @@ import sys
 import tempfile
 import threading
 
-from harness import LONG, Server, clean_environment, wait_until
+from harness import LONG, MODEL, Server, clean_environment, wait_until
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SCRIPTS = os.path.join(ROOT, "integrations", "stock-ollama")
+BRIEF = "brief:latest"
 LISTENING = re.compile(r"Listening on (127\.0\.0\.1:\d+)")
 
 
@@ -24,6 +25,13 @@ def program():
         sys.exit(0)
     assert made.returncode == 0, made.stderr
     return made.stdout.strip()
+
+
+def make_brief(server):
+    """On a server of ours: the model as BRIEF, which says a few words, always the same."""
+    reply = server.post("/api/create", {"model": BRIEF, "from": MODEL, "stream": False,
+                                        "parameters": {"num_predict": 8, "temperature": 0}})
+    assert reply.status == 200, reply.text
 
 
 class Stock(Server):

@@ -5,6 +5,7 @@ import unittest
 
 import stock_ollama
 from harness import MODEL, Server, wait_until
+from stock_ollama import BRIEF
 
 OLLAMA = stock_ollama.program()
 
@@ -15,6 +16,7 @@ class Commands(unittest.TestCase):
         cls.server = Server()
         cls.server.__enter__()
         cls.addClassCleanup(cls.server.end)
+        stock_ollama.make_brief(cls.server)
 
     def run_command(self, *words, **kwargs):
         code, out, err = stock_ollama.command(OLLAMA, self.server.addresses[0], *words, **kwargs)
@@ -31,19 +33,19 @@ class Commands(unittest.TestCase):
         [digest] = [model["digest"] for model in self.server.get("/api/tags").json["models"]
                     if model["name"] == MODEL]
         self.assertIn([MODEL, digest[:12]], [row[:2] for row in rows])
-        said = self.run_command("run", MODEL, "Name a colour.")
+        said = self.run_command("run", BRIEF, "Name a colour.")
         self.assertTrue(said.strip())
-        self.assertTrue(self.run_command("run", MODEL, stdin="Name another one.").strip())
+        self.assertEqual(self.run_command("run", BRIEF, stdin="Name a colour."), said)
         head, rows = self.rows("ps")
         self.assertEqual(head, ["NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL"])
-        self.assertEqual(rows[0][0], MODEL)
+        self.assertEqual(rows[0][0], BRIEF)
         self.assertIn("100% GPU", self.run_command("ps"))
         shown = self.run_command("show", MODEL)
         for word in ("architecture", "llama", "context length", "2048", "Capabilities",
                      "completion"):
             self.assertIn(word, shown)
         self.assertIn("FROM " + MODEL, self.run_command("show", MODEL, "--modelfile"))
-        self.run_command("stop", MODEL)
+        self.run_command("stop", BRIEF)
         wait_until(lambda: self.server.loaded() == [], "the model is unloaded")
 
     def test_cp_create_rm(self):

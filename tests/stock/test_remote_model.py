@@ -3,7 +3,8 @@ model."""
 import unittest
 
 import stock_ollama
-from harness import MODEL, Server
+from harness import Server
+from stock_ollama import BRIEF
 
 OLLAMA = stock_ollama.program()
 STORY = [{"role": "user", "content": "Tell me a story about a fox."}]
@@ -21,20 +22,21 @@ class RemoteModel(unittest.TestCase):
     def setUpClass(cls):
         cls.ours = Server().__enter__()
         cls.addClassCleanup(cls.ours.end)
+        stock_ollama.make_brief(cls.ours)
         cls.stock = stock_ollama.Stock(OLLAMA, {"OLLAMA_REMOTES": "127.0.0.1,ollama.com"})
         cls.stock.__enter__()
         cls.addClassCleanup(cls.stock.end)
-        made = make(cls.ours, cls.stock, MODEL, "card")
+        made = make(cls.ours, cls.stock, BRIEF, "card")
         assert made.returncode == 0, made.stderr
         cls.said = made.stdout
 
     def test_it_is_made_and_described(self):
         self.assertEqual(self.said, f"card is served by http://{self.stock.addresses[0]} from "
                                     f"http://{self.ours.addresses[0]}\n")
-        self.assertEqual(make(self.ours, self.stock, MODEL, "card").returncode, 0)  # once more
+        self.assertEqual(make(self.ours, self.stock, BRIEF, "card").returncode, 0)  # once more
         theirs = self.stock.post("/api/show", {"model": "card"}).json
-        ours = self.ours.post("/api/show", {"model": MODEL}).json
-        self.assertEqual(theirs["remote_model"], MODEL)
+        ours = self.ours.post("/api/show", {"model": BRIEF}).json
+        self.assertEqual(theirs["remote_model"], BRIEF)
         self.assertEqual(theirs["capabilities"], ours["capabilities"])
         for key in ("family", "parameter_size", "quantization_level"):
             self.assertEqual(theirs["details"][key], ours["details"][key])
@@ -47,7 +49,7 @@ class RemoteModel(unittest.TestCase):
             for stream in (True, False):
                 with self.subTest(path=path, stream=stream):
                     request = {"stream": stream, "options": FEW, **body}
-                    ours = self.ours.post(path, {"model": MODEL, **request})
+                    ours = self.ours.post(path, {"model": BRIEF, **request})
                     theirs = self.stock.post(path, {"model": "card", **request})
                     self.assertEqual(theirs.status, 200, theirs.text)
                     self.assertEqual([text(line) for line in theirs.lines],
@@ -59,7 +61,7 @@ class RemoteModel(unittest.TestCase):
         self.assertTrue(out.strip())
 
     def test_errors_are_ours(self):
-        ours = self.ours.post("/api/chat", {"model": MODEL, "messages": STORY, "think": True})
+        ours = self.ours.post("/api/chat", {"model": BRIEF, "messages": STORY, "think": True})
         theirs = self.stock.post("/api/chat", {"model": "card", "messages": STORY, "think": True})
         self.assertEqual((theirs.status, theirs.error), (ours.status, ours.error))
 
@@ -69,7 +71,7 @@ class RemoteModel(unittest.TestCase):
         self.assertIn("model 'nosuch' not found", missing.stderr)
         self.assertEqual(make(self.ours, self.stock).returncode, 2)
         with stock_ollama.Stock(OLLAMA) as closed:
-            refused = make(self.ours, closed, MODEL)
+            refused = make(self.ours, closed, BRIEF)
             self.assertEqual(refused.returncode, 1)
             self.assertIn("OLLAMA_REMOTES=127.0.0.1,ollama.com", refused.stderr)
 
