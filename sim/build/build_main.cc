@@ -110,6 +110,9 @@ int BuildMain(int argc, char** argv) {
                      "histories of the prefill groups, as 0,128,256 (default: every multiple of "
                      "the chunk below the context)")
           ->delimiter(',');
+  app.add_flag("--embedding", options.embedding,
+               "makes a model for embeddings: its post model ends after the last norm, and what it "
+               "says of the last token is the text's vector");
   app.add_flag("--force", options.force, "replace an earlier bundle in OUT");
   try {
     app.parse(argc, argv);

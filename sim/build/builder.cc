@@ -275,6 +275,7 @@ std::string Config(const BuildOptions& options, const Description& d,
     config["axmodel_num"] = d.layers.size();
     config["filename_post_axmodel"] = PostFileName(d);
   }
+  if (options.embedding) config["is_embedding"] = true;
   config["filename_tokens_embed"] = json::String(kEmbeddingName);
   config["tokens_embed_num"] = d.vocab;
   config["tokens_embed_size"] = d.hidden;
@@ -344,6 +345,7 @@ Result<BuildReport> Build(const BuildOptions& options, const std::function<bool(
   } else {
     AX_ASSIGN_OR_RETURN(d, DescribeGeometry(options.geometry));
   }
+  if (options.embedding) LeaveOutHead(&d);
   if (d.trained_context != 0 && options.context_tokens > d.trained_context) {
     return Fail(ErrorKind::kInvalid,
                 fmt::format("--context {} is more than the {} that {} was trained for",

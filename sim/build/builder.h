@@ -30,7 +30,8 @@ struct BuildOptions {
   uint32_t context_tokens = 2048;               // positions: KV rows + 1
   uint32_t chunk_tokens = 128;                  // rows of a prefill chunk
   std::optional<std::vector<uint32_t>> ladder;  // histories; default: every multiple of the chunk
-  bool force = false;                           // replace an earlier bundle
+  bool embedding = false;  // it makes embeddings: the post model ends after the norm
+  bool force = false;      // replace an earlier bundle
 };
 
 struct BuildReport {

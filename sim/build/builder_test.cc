@@ -91,6 +91,30 @@ TEST_F(Builder, MakesTheFolderOfPulsar2) {
   EXPECT_EQ(json::Write(config->at("eos_id")), "[2,0]");
 }
 
+TEST_F(Builder, ABundleForEmbeddingsEndsAfterTheNorm) {
+  options_.embedding = true;
+  for (const Layout layout : {Layout::kLayers, Layout::kSingle}) {
+    options_.layout = layout;
+    options_.force = true;
+    const auto report = Build(options_, kNever, kSilent);
+    ASSERT_TRUE(report) << report.error().message;
+    const auto config = json::ParseObject(ReadAll(options_.out / "config.json"), "config.json");
+    ASSERT_TRUE(config);
+    EXPECT_TRUE(config->at("is_embedding").as_bool());
+    const bool stack = layout == Layout::kSingle;
+    const auto file =
+        axollama::MappedFile::Open(options_.out / (stack ? "model.axmodel" : "llama_post.axmodel"));
+    ASSERT_TRUE(file);
+    const auto model = container::Read(file->bytes());
+    ASSERT_TRUE(model) << model.error().message;
+    EXPECT_TRUE(model->weights.contains("norm"));
+    EXPECT_FALSE(model->weights.contains("head"));
+    const container::Tensor& output = model->groups.back().outputs[0];
+    EXPECT_EQ(output.name, "output");
+    EXPECT_THAT(output.dims, ElementsAre(1, stack ? 16 : 1, 32));
+  }
+}
+
 TEST_F(Builder, MakesS4LayersAndKeepsTheHeadS8) {
   options_.weights = spec::WeightType::kS4;
   const auto report = Build(options_, kNever, kSilent);

@@ -209,4 +209,16 @@ Result<Description> Describe(const Source& source) {
   return d;
 }
 
+void LeaveOutHead(Description* d) {
+  FileDescription& post = d->post;
+  for (const WeightRule& rule : post.rules) {
+    if (rule.weight == "head" && rule.tensor != d->embedding)
+      d->parameters -= rule.rows * rule.cols;
+  }
+  std::erase_if(post.rules, [](const WeightRule& rule) { return rule.weight == "head"; });
+  post.program.embedding = true;
+  post.program.vocab = 0;
+  post.program.logit_scale = 1.0f;
+}
+
 }  // namespace axsim::build

@@ -52,4 +52,7 @@ struct Description {
 // that would be left out.
 axollama::Result<Description> Describe(const Source& source);
 
+// Has the post model end after the norm: of a bundle that makes embeddings.
+void LeaveOutHead(Description* description);
+
 }  // namespace axsim::build

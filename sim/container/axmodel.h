@@ -96,8 +96,9 @@ std::vector<Group> PostGroups(const spec::Program& program);
 
 // The groups of a stack file: `rows` tokens after `history` rows each (0 is shown as 1 row).
 // Inputs input_embeds [1, rows, hidden], indices [1, rows], mask [1, rows, history + rows], and for
-// each layer k_cache_{i} and v_cache_{i} [1, history, kv]; outputs logits [1, rows, vocab],
-// k_cache_out_{i} and v_cache_out_{i} [1, rows, kv].
+// each layer k_cache_{i} and v_cache_{i} [1, history, kv]; outputs logits [1, rows, vocab] (or
+// output [1, rows, hidden] of a model that makes embeddings), k_cache_out_{i} and v_cache_out_{i}
+// [1, rows, kv].
 struct StackStep {
   uint32_t history = 0;
   uint32_t rows = 1;

@@ -80,8 +80,9 @@ Group StackGroup(const Program& p, StackStep step) {
   group.inputs = {{"input_embeds", DataType::kBf16, {1, rows, static_cast<int32_t>(p.hidden)}},
                   {"indices", DataType::kUint32, {1, rows}},
                   {"mask", DataType::kBf16, {1, rows, history + rows}}};
-  group.outputs = {
-      {"logits", DataType::kBf16, {1, rows, static_cast<int32_t>(p.parts.back().vocab)}}};
+  group.outputs = {{std::string(spec::OutputName(p)),
+                    DataType::kBf16,
+                    {1, rows, static_cast<int32_t>(p.parts.back().output_width())}}};
   for (size_t i = 0; i + 1 < p.parts.size(); ++i) {
     const auto kv = static_cast<int32_t>(p.parts[i].kv_heads * p.parts[i].head_dim);
     for (const char* name : {"k_cache", "v_cache"}) {
@@ -177,7 +178,8 @@ std::vector<Group> LayerGroups(const Program& program, uint32_t kv_rows, uint32_
 std::vector<Group> PostGroups(const Program& program) {
   Group group;
   group.inputs = {{"input", DataType::kBf16, {1, 1, static_cast<int32_t>(program.hidden)}}};
-  group.outputs = {{"output", DataType::kBf16, {1, 1, static_cast<int32_t>(program.vocab)}}};
+  group.outputs = {
+      {"output", DataType::kBf16, {1, 1, static_cast<int32_t>(program.output_width())}}};
   return {group};
 }
 
@@ -203,7 +205,7 @@ std::vector<ExpectedWeight> ExpectedWeights(const Program& p) {
   const int64_t hidden = p.hidden;
   if (p.kind == spec::Kind::kPost) {
     AddVector("norm", hidden, &out);
-    AddMatrix(p, "head", p.vocab, hidden, &out);
+    if (!p.embedding) AddMatrix(p, "head", p.vocab, hidden, &out);
     return out;
   }
   const int64_t q_rows = int64_t{p.heads} * p.head_dim;

@@ -129,12 +129,12 @@ Result<LayerWeights> ReadLayerWeights(Weights weights, const spec::Program& p) {
 }
 
 Result<PostWeights> ReadPostWeights(Weights weights, const spec::Program& p) {
-  if (p.hidden == 0 || p.vocab == 0) {
+  if (p.hidden == 0 || p.output_width() == 0) {
     return Fail(ErrorKind::kInvalid, "the program cannot be run: a size of it is 0");
   }
   PostWeights w;
   w.norm = weights.Floats("norm", p.hidden);
-  w.head = weights.Rows("head", p.vocab, p.hidden);
+  if (!p.embedding) w.head = weights.Rows("head", p.vocab, p.hidden);
   AX_RETURN_IF_ERROR(weights.status());
   return w;
 }

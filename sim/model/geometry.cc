@@ -59,6 +59,7 @@ Status GeometryModel::Run(Executor&, uint32_t group, Spans inputs, Spans outputs
 
   const std::byte* const indices = Find(tensors.inputs, inputs, "indices");
   const bool post = description_.program.kind == spec::Kind::kPost;
+  const bool stack = description_.program.kind == spec::Kind::kStack;
   const auto position_of = [&](size_t row) {
     if (post) {  // a layer wrote it into the hidden row
       uint16_t bits;
@@ -70,11 +71,12 @@ Status GeometryModel::Run(Executor&, uint32_t group, Spans inputs, Spans outputs
     std::memcpy(&position, indices + row * sizeof position, sizeof position);
     return position % kPositions;
   };
+  const std::string_view last = stack ? spec::OutputName(description_.program) : "";
   for (size_t i = 0; i < outputs.size(); ++i) {
     const Tensor& tensor = tensors.outputs[i];
     const std::span<std::byte> bytes = outputs[i].first(tensor.size_bytes());
     std::memset(bytes.data(), 0, bytes.size());
-    const bool logits = post || tensor.name == "logits";
+    const bool logits = post || tensor.name == last;
     if (!logits && tensor.name != "output") continue;
     const auto rows = static_cast<size_t>(tensor.dims[1]);  // [1, rows, columns]
     const size_t row_bytes = bytes.size() / rows;

@@ -66,6 +66,31 @@ TEST(Post, MatchesReferenceOnAnyThreadsAndIsa) {
   }
 }
 
+TEST(Post, WithoutAHeadGivesTheNormedHiddenState) {
+  HandMade made;
+  spec::Program& p = made.model.program;
+  p.kind = spec::Kind::kPost;
+  p.hidden = 56;
+  p.embedding = true;
+  made.AddFloats("norm", p.hidden, 1.0f, 0.2f);
+  made.model.groups = container::PostGroups(p);
+  EXPECT_EQ(made.model.groups[0].outputs[0].dims, (std::vector<int32_t>{1, 1, 56}));
+  auto model = Assemble(made.model);
+  ASSERT_TRUE(model.has_value()) << model.error().message;
+  std::vector<uint16_t> input = RandomInputs(1, 56);
+  std::vector<uint16_t> output(56);
+  const std::span<std::byte> in[] = {std::as_writable_bytes(std::span(input))};
+  const std::span<std::byte> out[] = {std::as_writable_bytes(std::span(output))};
+  ASSERT_TRUE((*model)->Run(*MakeExecutor(2), 0, in, out).has_value());
+  double sum = 0;
+  for (const uint16_t x : input) sum += std::pow(axollama::Bf16ToFloat(x), 2);
+  const double inverse = 1 / std::sqrt(sum / 56 + 1e-5);
+  for (size_t i = 0; i < output.size(); ++i) {
+    const double want = axollama::Bf16ToFloat(input[i]) * inverse * made.values.at("norm")[i];
+    EXPECT_NEAR(axollama::Bf16ToFloat(output[i]), want, std::abs(want) / 256);
+  }
+}
+
 TEST(Executor, RefusesWhatThereIsNot) {
   auto unknown = Executor::Create({.threads = 1, .isa = "avx9"});
   ASSERT_FALSE(unknown.has_value());

@@ -66,10 +66,35 @@ struct PostRun {
   }
 };
 
+// A row at a time, since it is a small part of what a layer takes.
+struct NormRun {
+  size_t hidden;
+  float* x = nullptr;  // [hidden]
+  float* normed = nullptr;
+
+  void Layout(Carver& carver) {
+    x = carver.Take<float>(hidden);
+    normed = carver.Take<float>(hidden);
+  }
+
+  void Work(const CpuExecutor& cpu, const spec::Program& program, const float* norm,
+            const uint16_t* input, uint16_t* output) const {
+    for (size_t i = 0; i < hidden; ++i) x[i] = axollama::Bf16ToFloat(input[i]);
+    cpu.kernels().rms_norm(x, norm, hidden, program.norm_eps, normed);
+    for (size_t i = 0; i < hidden; ++i) output[i] = axollama::FloatToBf16(normed[i]);
+  }
+};
+
 }  // namespace
 
-size_t PostScratchBytes(CpuExecutor& cpu, const PostWeights& weights, size_t rows) {
+size_t PostScratchBytes(CpuExecutor& cpu, const spec::Program& program, const PostWeights& weights,
+                        size_t rows) {
   Carver size(nullptr);
+  if (program.embedding) {
+    NormRun run{.hidden = program.hidden};
+    run.Layout(size);
+    return size.used();
+  }
   PostRun run{.cpu = cpu, .weights = weights, .rows = rows};
   run.Layout(size);
   return size.used();
@@ -77,6 +102,15 @@ size_t PostScratchBytes(CpuExecutor& cpu, const PostWeights& weights, size_t row
 
 void RunPost(CpuExecutor& cpu, const spec::Program& program, const PostWeights& weights,
              const uint16_t* input, uint16_t* output, size_t rows, std::byte* scratch) {
+  Carver memory(scratch);
+  if (program.embedding) {
+    NormRun run{.hidden = program.hidden};
+    run.Layout(memory);
+    for (size_t r = 0; r < rows; ++r) {
+      run.Work(cpu, program, weights.norm, input + r * run.hidden, output + r * run.hidden);
+    }
+    return;
+  }
   PostRun run{.cpu = cpu,
               .weights = weights,
               .rows = rows,
@@ -84,7 +118,6 @@ void RunPost(CpuExecutor& cpu, const spec::Program& program, const PostWeights& 
               .logit_scale = program.logit_scale,
               .input = input,
               .output = output};
-  Carver memory(scratch);
   run.Layout(memory);
   run.Enter();
   run.crew = {cpu.ThreadsFor(rows), cpu.pool().spins()};
@@ -104,11 +137,11 @@ Status PostModel::Run(Executor& executor, uint32_t group, Spans inputs, Spans ou
   AX_RETURN_IF_ERROR(CheckBindings("output", outputs, shape.output_bytes, tensors.outputs));
 
   auto& cpu = static_cast<CpuExecutor&>(executor);
-  cpu.Prepare({&weights_.head, 1});
-  RunPost(cpu, description_.program, weights_,
-          reinterpret_cast<const uint16_t*>(inputs[shape.input].data()),
+  const spec::Program& program = description_.program;
+  if (!program.embedding) cpu.Prepare({&weights_.head, 1});
+  RunPost(cpu, program, weights_, reinterpret_cast<const uint16_t*>(inputs[shape.input].data()),
           reinterpret_cast<uint16_t*>(outputs[shape.output].data()), shape.rows,
-          cpu.Reserve(PostScratchBytes(cpu, weights_, shape.rows)));
+          cpu.Reserve(PostScratchBytes(cpu, program, weights_, shape.rows)));
   return {};
 }
 

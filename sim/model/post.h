@@ -1,4 +1,5 @@
-// The post model: final norm and head, bf16 logits. Threads: see model.h.
+// The post model: final norm and head, bf16 logits; or the norm alone, and bf16 hidden states of a
+// model that makes embeddings. Threads: see model.h.
 #pragma once
 
 #include <cstddef>
@@ -14,12 +15,13 @@ namespace axsim::model {
 // Views of the model's file.
 struct PostWeights {
   const float* norm = nullptr;  // [hidden]
-  Matrix head;                  // [vocab, hidden]
+  Matrix head;                  // [vocab, hidden]; empty: the norm is the end
 };
 
-// Logits of the first `rows` rows: output [rows, vocab] of input [rows, hidden], bf16, in
-// `scratch` (PostScratchBytes, 64-byte aligned). Valid after CpuExecutor::Prepare.
-size_t PostScratchBytes(CpuExecutor& cpu, const PostWeights& weights, size_t rows);
+// The first `rows` rows: output [rows, output width] of input [rows, hidden], bf16, in `scratch`
+// (PostScratchBytes, 64-byte aligned). Where there is a head, valid after CpuExecutor::Prepare.
+size_t PostScratchBytes(CpuExecutor& cpu, const spec::Program& program, const PostWeights& weights,
+                        size_t rows);
 void RunPost(CpuExecutor& cpu, const spec::Program& program, const PostWeights& weights,
              const uint16_t* input, uint16_t* output, size_t rows, std::byte* scratch);
 

@@ -85,7 +85,7 @@ Result<PostShape> ReadPostShape(const spec::Program& program, const container::G
   AX_ASSIGN_OR_RETURN(shape.input, Find(group.inputs, "input"));
   AX_ASSIGN_OR_RETURN(shape.output, Find(group.outputs, "output"));
   AX_ASSIGN_OR_RETURN(shape.rows, RowsOf(group.inputs[shape.input], program.hidden));
-  AX_RETURN_IF_ERROR(Expect(group.outputs[shape.output], shape.rows * program.vocab));
+  AX_RETURN_IF_ERROR(Expect(group.outputs[shape.output], shape.rows * program.output_width()));
   AX_ASSIGN_OR_RETURN(shape.input_bytes, Bytes(group.inputs));
   AX_ASSIGN_OR_RETURN(shape.output_bytes, Bytes(group.outputs));
   return shape;
@@ -96,13 +96,14 @@ Result<StackShape> ReadStackShape(const spec::Program& program, const container:
   AX_ASSIGN_OR_RETURN(shape.input, Find(group.inputs, "input_embeds"));
   AX_ASSIGN_OR_RETURN(shape.indices, Find(group.inputs, "indices"));
   AX_ASSIGN_OR_RETURN(shape.mask, Find(group.inputs, "mask"));
-  AX_ASSIGN_OR_RETURN(shape.logits, Find(group.outputs, "logits"));
+  AX_ASSIGN_OR_RETURN(shape.logits, Find(group.outputs, spec::OutputName(program)));
   LayerShape& layer = shape.layer;
   layer.k_cache = 0, layer.v_cache = 1, layer.indices = 2, layer.input = 3, layer.mask = 4;
   layer.k_out = 0, layer.v_out = 1, layer.output = 2;
   AX_ASSIGN_OR_RETURN(layer.rows, RowsOf(group.inputs[shape.input], program.hidden));
   AX_RETURN_IF_ERROR(Expect(group.inputs[shape.indices], layer.rows));
-  AX_RETURN_IF_ERROR(Expect(group.outputs[shape.logits], layer.rows * program.parts.back().vocab));
+  AX_RETURN_IF_ERROR(
+      Expect(group.outputs[shape.logits], layer.rows * program.parts.back().output_width()));
   for (size_t i = 0; i + 1 < program.parts.size(); ++i) {
     StackShape::Caches caches;
     AX_ASSIGN_OR_RETURN(caches.k_cache, Find(group.inputs, fmt::format("k_cache_{}", i)));

@@ -25,7 +25,7 @@ Status StackModel::Run(Executor& executor, uint32_t group, Spans inputs, Spans o
   cpu.Prepare(layers_[0].matrices());
   const size_t rows = shape.layer.rows;
   const size_t hidden_bytes = rows * description_.program.hidden * sizeof(uint16_t);
-  size_t work_bytes = PostScratchBytes(cpu, post_, rows);
+  size_t work_bytes = PostScratchBytes(cpu, part(layers_.size()), post_, rows);
   for (size_t i = 0; i < layers_.size(); ++i) {
     work_bytes = std::max(work_bytes, LayerScratchBytes(cpu, part(i), layers_[i], shape.layer));
   }
@@ -61,8 +61,8 @@ Status StackModel::Run(Executor& executor, uint32_t group, Spans inputs, Spans o
     RunPost(cpu, part(layers_.size()), post_, reinterpret_cast<const uint16_t*>(state.data()),
             logits, rows_used, work);
   }
-  const size_t vocab = post_.head.rows;
-  std::fill(logits + rows_used * vocab, logits + rows * vocab, uint16_t{0});
+  const size_t width = part(layers_.size()).output_width();
+  std::fill(logits + rows_used * width, logits + rows * width, uint16_t{0});
   return {};
 }
 

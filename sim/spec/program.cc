@@ -230,8 +230,11 @@ Result<Program> FromJson(const json::Object& object) {
   }
   if (p.kind == Kind::kPost) {
     if (p.weights == WeightType::kS4) reader.Error("a post model has no s4 weights");
-    reader.Size("vocab", 1, kMaxVocab, &p.vocab);
-    reader.Number("logit_scale", -1e9, 1e9, &p.logit_scale);
+    reader.OptionalFlag("embedding", &p.embedding);
+    if (!p.embedding) {
+      reader.Size("vocab", 1, kMaxVocab, &p.vocab);
+      reader.Number("logit_scale", -1e9, 1e9, &p.logit_scale);
+    }
   } else if (p.kind == Kind::kLayer) {
     ReadLayer(&reader, &p);
   }
@@ -254,6 +257,10 @@ json::Object ToJson(const Program& p) {
   }
   object["norm_eps"] = p.norm_eps;
   if (p.kind == Kind::kPost) {
+    if (p.embedding) {
+      object["embedding"] = true;
+      return object;
+    }
     object["vocab"] = p.vocab;
     object["logit_scale"] = p.logit_scale;
     return object;
@@ -285,6 +292,10 @@ Result<Program> ParseProgram(std::string_view text) {
 std::string_view WeightsName(WeightType weights) { return NameOf(kWeights, weights); }
 
 std::string WriteProgram(const Program& program) { return json::Write(ToJson(program)); }
+
+std::string_view OutputName(const Program& stack) {
+  return stack.parts.back().embedding ? "output" : "logits";
+}
 
 std::string PartPrefix(const Program& stack, size_t part) {
   return stack.parts[part].kind == Kind::kPost ? "" : fmt::format("l{}.", part);

@@ -13,7 +13,8 @@
 //   optional: q_norm, k_norm f32 [head_dim]; q_bias, k_bias, v_bias f32 [rows];
 //             attn_post_norm, ffn_post_norm f32 [hidden]; rope_factors f32 [rope_dims / 2]: the
 //             angle of pair i is divided by rope_factors[i]
-// and of a post model:  norm f32 [hidden]   head [vocab, hidden]
+// and of a post model:  norm f32 [hidden]   head [vocab, hidden], which is absent where the model
+// makes embeddings
 // In a stack the names of layer i begin with `l{i}.` (PartPrefix).
 // A matrix M is one of
 //   s8    int8, with `M.scale` f32 [rows]: value = code * scale of its row
@@ -65,6 +66,9 @@ struct Program {
   bool geometry = false;
   float norm_eps = 1e-5f;  // RMS norm: x / sqrt(mean(x^2) + eps) * weight
   // kPost only:
+  // Ends after the norm: its output is the hidden state of a model that makes embeddings, and it
+  // has no head, vocab and logit_scale. Written only where it is so.
+  bool embedding = false;
   uint32_t vocab = 0;
   float logit_scale = 1.0f;
   // kLayer only:
@@ -85,10 +89,16 @@ struct Program {
   // kStack only, whose `weights` are those of its layers: the layers, then the post model. Between
   // two parts the hidden state is bf16, as at the borders of files.
   std::vector<Program> parts;
+
+  // Of a row of a post model's output.
+  uint32_t output_width() const { return embedding ? hidden : vocab; }
 };
 
 // What the names of part `part` of a stack begin with: "l7." of layer 7, nothing of the post model.
 std::string PartPrefix(const Program& stack, size_t part);
+// The tensor that a stack's post model writes: "logits", or "output" of one that ends after the
+// norm.
+std::string_view OutputName(const Program& stack);
 
 // Strict: unknown keys, missing keys, wrong types and sizes out of range are errors.
 axollama::Result<Program> ParseProgram(std::string_view json);

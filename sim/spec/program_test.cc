@@ -82,6 +82,23 @@ TEST(Program, PostSurvivesTheRoundTrip) {
   EXPECT_EQ(read->logit_scale, 0.125f);
 }
 
+TEST(Program, APostModelMayEndAfterTheNorm) {
+  Program p;
+  p.kind = Kind::kPost;
+  p.hidden = 576;
+  p.embedding = true;
+  const std::string text = WriteProgram(p);
+  const auto read = ParseProgram(text);
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_TRUE(read->embedding);
+  EXPECT_EQ(read->output_width(), 576u);
+  EXPECT_THAT(ErrorOf(Replaced(text, "\"embedding\":true", "\"embedding\":true,\"vocab\":9")),
+              HasSubstr("unknown key \"vocab\""));
+  EXPECT_THAT(ErrorOf(Replaced(text, "true", "false")), HasSubstr("key \"vocab\" is missing"));
+  EXPECT_THAT(ErrorOf(Replaced(WriteProgram(Layer()), "\"heads\"", "\"embedding\":true,\"heads\"")),
+              HasSubstr("unknown key \"embedding\""));
+}
+
 TEST(Program, OnlyLayersHaveS4Weights) {
   Program p = Layer();
   p.weights = WeightType::kS4;

@@ -95,7 +95,7 @@ double LayerNs(const spec::Program& program, double rows, double history) {
 
 double PostNs(const spec::Program& program, double rows) {
   constexpr double kReference = static_cast<double>(kReferenceVocab * kReferenceHidden);
-  const double values = static_cast<double>(program.vocab) * program.hidden;
+  const double values = static_cast<double>(program.vocab) * program.hidden;  // none without a head
   const double row_ns = Streamed(kPostNs, kReference, values * WeightBytes(program.weights));
   if (rows <= 1) return row_ns;
   return std::max(row_ns, static_cast<double>(kFixedNs) + ArithmeticNs(rows, values));
