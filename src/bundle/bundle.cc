@@ -115,8 +115,22 @@ std::vector<std::pair<std::string, double>> ProgramFacts(const json::Object& pro
   return facts;
 }
 
-// Fills what the files say: `simulator`, `weights`, `context_tokens`; returns the hidden size if
-// any file tells it.
+// Whether the post model ends with hidden states. A simulator's file says so, in a program of its
+// own or as the last part of a stack's; of others it is known by config.json.
+Result<bool> EndsAfterNorm(const std::pair<fs::path, AxmodelInfo>& file) {
+  AX_ASSIGN_OR_RETURN(const json::Object program,
+                      json::ParseObject(file.second.program, file.first.string()));
+  const json::Value* parts = json::Find(program, "parts");
+  if (parts == nullptr || !parts->is_array() || parts->get_array().empty()) {
+    return json::GetBool(program, "embedding", false);
+  }
+  const json::Value& post = parts->get_array().back();
+  if (!post.is_object()) return false;
+  return json::GetBool(post.get_object(), "embedding", false);
+}
+
+// Fills what the files say: `simulator`, `makes_embeddings`, `weights`, `context_tokens`; returns
+// the hidden size if any file tells it.
 Result<std::optional<uint32_t>> ReadModelFiles(const Settings& settings, Bundle* bundle) {
   AX_ASSIGN_OR_RETURN(const Infos infos, ReadInfos(*bundle));
   const auto& [path, first] = infos.front();
@@ -131,6 +145,15 @@ Result<std::optional<uint32_t>> ReadModelFiles(const Settings& settings, Bundle*
     AX_ASSIGN_OR_RETURN(const int64_t width, json::GetInt(program, "hidden", 0));
     if (width > 0 && width <= INT32_MAX) hidden = static_cast<uint32_t>(width);
     if (bundle->architecture.empty()) bundle->architecture = ProgramFacts(program);
+  }
+  bundle->makes_embeddings = settings.is_embedding;
+  if (!infos.back().second.program.empty()) {
+    AX_ASSIGN_OR_RETURN(bundle->makes_embeddings, EndsAfterNorm(infos.back()));
+    if (bundle->makes_embeddings != settings.is_embedding) {
+      bundle->notes.push_back(
+          fmt::format("config.json says is_embedding {}, the post model {}: the files count",
+                      settings.is_embedding, bundle->makes_embeddings));
+    }
   }
   if (bundle->weights.empty()) bundle->weights = settings.weights;
   // The mask of the decode group is one column longer than its cache: S + 1 positions.
@@ -251,8 +274,9 @@ Result<Bundle> Open(const fs::path& folder) {
   }
   bundle.notes.insert(
       bundle.notes.begin(),
-      fmt::format("{}: {} bundle of {} layers, chunk {}, for {}", bundle.model_type,
-                  LayoutName(bundle.layout), bundle.layer_count, bundle.chunk_tokens,
+      fmt::format("{}: {} bundle{} of {} layers, chunk {}, for {}", bundle.model_type,
+                  LayoutName(bundle.layout), bundle.makes_embeddings ? " for embeddings" : "",
+                  bundle.layer_count, bundle.chunk_tokens,
                   bundle.simulator ? "the simulated card" : "the NPU"));
   return bundle;
 }

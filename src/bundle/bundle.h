@@ -45,7 +45,9 @@ struct Bundle {
   std::filesystem::path folder;  // absolute
   bool simulator = false;        // made by axollama-sim: runs on the simulated card
   std::string model_type;        // "llama", "qwen3" ...; never empty
-  uint32_t chunk_tokens = 0;     // C as the files say; 0: they do not
+  // It makes embeddings and no text: the post model gives hidden states instead of logits.
+  bool makes_embeddings = false;
+  uint32_t chunk_tokens = 0;  // C as the files say; 0: they do not
   uint32_t layer_count = 0;
   Layout layout = Layout::kLayers;
   std::vector<std::filesystem::path> layers;  // kLayers: by index

@@ -54,6 +54,27 @@ TEST_F(BundleTest, OpensWithAnEmptyConfig) {
   EXPECT_GT(bundle->modified_ns, 0);
 }
 
+TEST_F(BundleTest, KnowsABundleForEmbeddings) {
+  EXPECT_FALSE(Open(folder_.path())->makes_embeddings);
+  folder_.Write("config.json", R"({"is_embedding":true})");
+  const auto bundle = Open(folder_.path());
+  ASSERT_TRUE(bundle) << bundle.error().message;
+  EXPECT_TRUE(bundle->makes_embeddings);
+  EXPECT_THAT(bundle->notes.front(), HasSubstr("bundle for embeddings"));
+  folder_.Write("config.json", R"({"is_embedding":"yes"})");
+  EXPECT_THAT(Refusal(), HasSubstr("\"is_embedding\" must be"));
+
+  // A simulator's file says it itself.
+  FillBundle(folder_, "axollama-sim", R"({"kind":"layer"})");
+  folder_.Write("qwen3_post.axmodel",
+                MakeAxmodel("axollama-sim", 8, 0, R"({"kind":"post","embedding":true})"));
+  folder_.Write("config.json", "{}");
+  const auto ours = Open(folder_.path());
+  ASSERT_TRUE(ours) << ours.error().message;
+  EXPECT_TRUE(ours->makes_embeddings);
+  EXPECT_THAT(ours->notes, Contains(HasSubstr("is_embedding false, the post model true")));
+}
+
 TEST_F(BundleTest, OpensWithoutAConfig) {
   Remove("config.json");
   EXPECT_TRUE(Open(folder_.path()));

@@ -108,6 +108,7 @@ Status ReadConfig(const json::Object& config, Settings* out) {
   AX_RETURN_IF_ERROR(ReadFileName(config, "url_tokenizer_model", &out->tokenizer_name));
   AX_ASSIGN_OR_RETURN(out->model_type, json::GetString(config, "model_type", ""));
   AX_ASSIGN_OR_RETURN(out->system_prompt, json::GetString(config, "system_prompt", ""));
+  AX_ASSIGN_OR_RETURN(out->is_embedding, json::GetBool(config, "is_embedding", false));
   for (const char* key : {"eos_id", "eos_token_id"}) {
     AX_RETURN_IF_ERROR(AddIds(config, key, &out->eos_ids));
   }

@@ -31,6 +31,7 @@ struct Settings {
   std::string embed_name;                  // filename_tokens_embed, file name only
   std::string tokenizer_name;              // url_tokenizer_model, file name only
   std::string weights;                     // axollama.weights
+  bool is_embedding = false;
   std::string system_prompt;
   std::optional<int32_t> bos_id;
   std::vector<int32_t> eos_ids;  // in the order of their sources, no doubles

@@ -29,7 +29,7 @@ Result<std::shared_ptr<Generation>> Engine::Submit(Request request) {
   const std::optional<npu::Limits> limits = this->limits();
   if (!limits) return Fail(ErrorKind::kUnavailable, "the model is not loaded");
   AX_RETURN_IF_ERROR(CheckRequest(request, *limits));
-  size_t most = limits->context_tokens - request.tokens.size();
+  size_t most = request.embed ? 0 : limits->context_tokens - request.tokens.size();
   if (request.max_tokens >= 0) most = std::min(most, static_cast<size_t>(request.max_tokens));
   std::shared_ptr<Generation> generation(new Generation(std::move(request), most));
   {

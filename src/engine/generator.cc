@@ -1,6 +1,7 @@
 #include "engine/generator.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "base/clock.h"
@@ -44,11 +45,17 @@ uint32_t ContextOf(const Request& request, const npu::Limits& limits) {
 
 Status CheckRequest(const Request& request, const npu::Limits& limits) {
   if (request.tokens.empty()) return Fail(ErrorKind::kInvalid, "the prompt is empty");
-  if (const uint32_t context = ContextOf(request, limits); request.tokens.size() >= context) {
-    return Fail(ErrorKind::kTooLong, "the prompt is too long: it has " +
-                                         std::to_string(request.tokens.size()) +
-                                         " tokens, and the context holds " +
-                                         std::to_string(context) + " with the answer");
+  if (request.embed != limits.makes_embeddings) {
+    return Fail(ErrorKind::kInvalid, request.embed ? "the model does not make embeddings"
+                                                   : "the model makes embeddings only");
+  }
+  const size_t answer = request.embed ? 0 : 1;  // its first token
+  if (const uint32_t context = ContextOf(request, limits);
+      request.tokens.size() + answer > context) {
+    return Fail(ErrorKind::kTooLong,
+                "the prompt is too long: it has " + std::to_string(request.tokens.size()) +
+                    " tokens, and the context holds " + std::to_string(context) +
+                    (request.embed ? "" : " with the answer"));
   }
   for (const int32_t token : request.tokens) {
     if (token < 0 || static_cast<uint32_t>(token) >= limits.vocab) {
@@ -117,6 +124,8 @@ Status Generator::RunChecked(const Request& request, const npu::StopCheck& stop,
   timings.prompt_n = static_cast<uint32_t>(tokens.size() - common);
   timings.prompt_ms = Milliseconds(start_ns, prompt_ns);
 
+  if (request.embed) return Embed(outcome);
+
   sampler_.Start(
       request.sampling, tokens,
       request.ignore_eos ? std::span<const int32_t>(options_.eos_ids) : std::span<const int32_t>(),
@@ -144,6 +153,19 @@ Status Generator::Compute(std::span<const int32_t> tokens, size_t least,
     AX_RETURN_IF_ERROR(model_.Decode(token, static_cast<uint32_t>(rows_.size())));
     rows_.push_back(token);
   }
+  return {};
+}
+
+Status Generator::Embed(Outcome* outcome) const {
+  const npu::Logits values = model_.logits();
+  std::vector<float> vector(values.size());
+  values.Read(0, vector);
+  for (const float value : vector) {
+    if (!std::isfinite(value)) {
+      return Fail(ErrorKind::kInternal, "embedding contains NaN or Inf values");
+    }
+  }
+  outcome->embedding = std::move(vector);
   return {};
 }
 

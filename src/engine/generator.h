@@ -36,8 +36,9 @@ struct GeneratorOptions {
   Progress* progress = nullptr;      // touched while the gate makes it wait
 };
 
-// What Run would refuse: no token, an id outside the vocabulary, too many probabilities (kInvalid),
-// a prompt that does not leave room for one more token (kTooLong, with both numbers).
+// What Run would refuse: no token, an id outside the vocabulary, too many probabilities, an answer
+// of a model that makes embeddings or the opposite (kInvalid), a prompt that does not fit, or
+// leaves no room for an answer's first token (kTooLong, with both numbers).
 Status CheckRequest(const Request& request, const npu::Limits& limits);
 // Of prompt and answer: the model's context, or less where the request wants less.
 uint32_t ContextOf(const Request& request, const npu::Limits& limits);
@@ -53,6 +54,7 @@ class Generator {
   Status RunChecked(const Request& request, const npu::StopCheck& stop, PieceSink& sink,
                     Outcome* outcome);
   Status Compute(std::span<const int32_t> tokens, size_t least, const npu::StopCheck& stop);
+  Status Embed(Outcome* outcome) const;
   Status Answer(const Request& request, const npu::StopCheck& stop, PieceSink& sink,
                 Outcome* outcome);
   Status Shift(const Request& request, int32_t token, const npu::StopCheck& stop);

@@ -29,6 +29,9 @@ struct SamplingOptions {
 
 struct Request {
   std::vector<int32_t> tokens;  // the prompt
+  // No answer, but the prompt's vector: of a model that makes embeddings, which answers nothing
+  // else. Of what follows only reuse_prefix and context_tokens count.
+  bool embed = false;
   SamplingOptions sampling;
   int64_t max_tokens = -1;        // -1: until the context is full; 0: compute the prompt only
   std::vector<std::string> stop;  // strings that end the text and are no part of it; "" is ignored
@@ -73,8 +76,9 @@ struct Outcome {
   Status status;  // an error, or how it ended:
   StopType stop = StopType::kLimit;
   std::string stopping_word;
-  uint32_t tokens_cached = 0;  // tokens of this sequence whose K and V are in the cache now
-  uint32_t shifts = 0;         // how often the older half was forgotten
+  uint32_t tokens_cached = 0;    // tokens of this sequence whose K and V are in the cache now
+  uint32_t shifts = 0;           // how often the older half was forgotten
+  std::vector<float> embedding;  // of Request::embed: the last token's, [hidden], not normalised
   Timings timings;
 };
 

@@ -21,7 +21,7 @@ ChainNetwork::ChainNetwork(Link& link, Chain chain)
     : Network(chain.firmware),
       link_(link),
       chain_(std::move(chain)),
-      raw_logits_(size_t{vocab()} * logit_bytes()) {}
+      raw_logits_(size_t{width()} * logit_bytes()) {}
 
 Status ChainNetwork::Queue(bool on) {
   if (!on) {

@@ -20,7 +20,7 @@ class ChainNetwork final : public Network {
 
   const LayerShape& shape() const override { return chain_.shape; }
   uint32_t layers() const override { return static_cast<uint32_t>(chain_.layers.size()); }
-  uint32_t vocab() const override { return chain_.post_shape.vocab; }
+  uint32_t width() const override { return chain_.post_shape.width; }
   uint32_t logit_bytes() const override { return chain_.post_shape.logit_bytes; }
   uint64_t cmm_bytes() const override { return chain_.cmm_bytes + guard_.size_bytes(); }
 

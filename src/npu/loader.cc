@@ -153,7 +153,7 @@ Result<Chain> LoadChain(Link& link, const bundle::Bundle& bundle, const StopChec
         fmt::format("{}: its hidden size is {}, the layers' {}: it belongs to another model",
                     bundle.post.string(), chain.post_shape.hidden, chain.shape.hidden));
   }
-  AX_RETURN_IF_ERROR(CheckVocab(bundle, chain.post_shape.vocab));
+  AX_RETURN_IF_ERROR(CheckWidth(bundle, chain.post_shape.width));
   AX_RETURN_IF_ERROR(MakeAndBind(&loading, &chain));
   chain.cmm_bytes = loading.cmm_bytes();
   return chain;

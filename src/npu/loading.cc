@@ -107,13 +107,31 @@ Status CheckBundle(const bundle::Bundle& bundle, const LayerShape& shape) {
   return {};
 }
 
-// A token without a row could be chosen, and then not be computed.
-Status CheckVocab(const bundle::Bundle& bundle, uint32_t vocab) {
-  if (bundle.embedding->tokens() >= vocab) return {};
-  return Fail(ErrorKind::kInvalid,
-              fmt::format("{}: the embedding table has {} rows, the model has {} tokens: the "
-                          "table is cut or belongs to another model",
-                          bundle.folder.string(), bundle.embedding->tokens(), vocab));
+Status CheckWidth(const bundle::Bundle& bundle, uint32_t width) {
+  const uint32_t hidden = bundle.embedding->width();
+  const uint32_t tokens = bundle.embedding->tokens();
+  const auto bad = [&](std::string why) {
+    return Fail(ErrorKind::kInvalid, fmt::format("{}: {}", bundle.folder.string(), why));
+  };
+  if (bundle.makes_embeddings) {
+    if (width == hidden) return {};
+    return bad(
+        fmt::format("config.json says is_embedding, but the model gives {} values a token, not "
+                    "its hidden state of {}: it gives logits, or belongs to another model",
+                    width, hidden));
+  }
+  if (width == hidden && width < tokens) {
+    return bad(
+        fmt::format("the model gives its hidden state of {} values, not logits: if it is "
+                    "made for embeddings, put \"is_embedding\": true into config.json",
+                    width));
+  }
+  // A token without a row could be chosen, and then not be computed.
+  if (tokens >= width) return {};
+  return bad(
+      fmt::format("the embedding table has {} rows, the model has {} tokens: the table is cut or "
+                  "belongs to another model",
+                  tokens, width));
 }
 
 uint64_t RowMaskBytes(const LayerShape& shape) {

@@ -58,9 +58,10 @@ class Loading {
   uint64_t cmm_bytes_ = 0;
 };
 
-// What the bundle says against what the device says: widths, chunk, tokens.
+// What the bundle says against what the device says: widths, chunk, and the width of a row of
+// logits.
 Status CheckBundle(const bundle::Bundle& bundle, const LayerShape& shape);
-Status CheckVocab(const bundle::Bundle& bundle, uint32_t vocab);
+Status CheckWidth(const bundle::Bundle& bundle, uint32_t width);
 
 // Bytes of buffers, as all kinds of networks need them.
 uint64_t RowMaskBytes(const LayerShape& shape);  // of the largest mask of one row

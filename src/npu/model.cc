@@ -56,7 +56,8 @@ Status NpuModel::Start(const bundle::Bundle& bundle, const LoadOptions& options)
     limits_.max_prompt_tokens =
         std::min(limits_.context_tokens, shape.prefill.back().usable_rows + shape.chunk());
   }
-  limits_.vocab = network_->vocab();
+  limits_.makes_embeddings = bundle.makes_embeddings;
+  limits_.vocab = bundle.makes_embeddings ? embedding_->tokens() : network_->width();
   limits_.hidden = shape.hidden;
   limits_.layers = network_->layers();
   rows_.resize(size_t{shape.chunk()} * shape.hidden);

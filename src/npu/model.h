@@ -27,7 +27,8 @@ struct Limits {
   uint32_t context_tokens = 0;     // positions in all: KV rows + 1
   uint32_t chunk_tokens = 0;       // rows of a prefill chunk
   uint32_t max_prompt_tokens = 0;  // what chunks reach; beyond it prompts go token by token
-  uint32_t vocab = 0;
+  uint32_t vocab = 0;              // tokens that it knows
+  bool makes_embeddings = false;   // see Model::logits
   uint32_t hidden = 0;
   uint32_t layers = 0;
 };
@@ -77,7 +78,8 @@ class Model {
   // Computes one token at `position`.
   virtual Status Decode(int32_t token, uint32_t position) = 0;
 
-  // [vocab], of the last row computed. Valid until the next call.
+  // [vocab], of the last row computed; of a model that makes embeddings its hidden state after the
+  // last norm, [hidden]. Valid until the next call.
   virtual Logits logits() const = 0;
 
   // Whether work is queued on the card and waited for once, or each call is waited for.

@@ -271,6 +271,27 @@ TEST_F(ModelTest, RefusesContradictions) {
   EXPECT_THAT(LoadError().message, AllOf(HasSubstr("post"), HasSubstr("hidden size is 8")));
 }
 
+TEST_F(ModelTest, GivesHiddenStatesInPlaceOfLogits) {
+  FakeSizes narrow = sizes_;
+  narrow.vocab = narrow.hidden;
+  device_.groups_of = [&](const std::string& name) {
+    return name == "post" ? FakePostGroups(narrow) : std::vector<device::GroupInfo>();
+  };
+  EXPECT_THAT(LoadError().message, AllOf(HasSubstr("hidden state of 6 values, not logits"),
+                                         HasSubstr("\"is_embedding\": true")));
+  bundle_.makes_embeddings = true;
+  const auto model = Loaded();
+  EXPECT_TRUE(model->limits().makes_embeddings);
+  EXPECT_EQ(model->limits().vocab, 11u) << "tokens that have a row";
+  ASSERT_TRUE(model->Prefill(Tokens(0, 7), 0, nullptr));
+  // The fake post model gives the same first values, whatever its width.
+  reference_[6].resize(narrow.hidden);
+  ExpectLogitsOf(*model, 6);
+
+  device_.groups_of = nullptr;
+  EXPECT_THAT(LoadError().message, AllOf(HasSubstr("is_embedding"), HasSubstr("11 values")));
+}
+
 TEST_F(ModelTest, ALoadHoldsTheLeaseAndPrefillYieldsToOthers) {
   const auto mine = device::CardGate::Open(folder_ / "run", 7);
   const auto other = device::CardGate::Open(folder_ / "run", 7);

@@ -40,7 +40,8 @@ class Network {
 
   virtual const LayerShape& shape() const = 0;
   virtual uint32_t layers() const = 0;
-  virtual uint32_t vocab() const = 0;
+  // Logits of a row: the vocabulary; or the hidden size, where hidden states stand in their place.
+  virtual uint32_t width() const = 0;
   virtual uint32_t logit_bytes() const = 0;  // of one: 2, bf16, or 4, float
   virtual uint64_t cmm_bytes() const = 0;
   const std::string& firmware() const { return firmware_; }  // of the card; "": it cannot tell
@@ -58,7 +59,7 @@ class Network {
   virtual Inputs step_inputs() const = 0;
   virtual Status RunStep(const StepGroup& group, uint32_t position) = 0;
   virtual Status EndStep() = 0;
-  // [vocab] of logit_bytes. Valid until the next call.
+  // [width] of logit_bytes. Valid until the next call.
   virtual Result<std::span<const std::byte>> StepLogits() = 0;
 
   // The same for a chunk of `valid` rows, the others being padding. It is done when Run returns.

@@ -117,7 +117,7 @@ class NpuModel final : public Model {
   std::vector<uint16_t> rows_;     // [chunk, H]
   std::vector<uint32_t> indices_;  // [planes, chunk]
   std::vector<uint16_t> mask_;     // of the largest group
-  Logits logits_;                  // [vocab], the network's
+  Logits logits_;                  // [width], the network's
   std::unique_ptr<Network> network_;
   std::unique_ptr<device::Queue> queue_;  // the first to go
 };

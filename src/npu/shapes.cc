@@ -229,16 +229,16 @@ Result<PostShape> ReadPostShape(const std::vector<GroupInfo>& groups, std::strin
   const TensorInfo& logits = group.outputs[shape.output];
   if (input.rows != 1) return Bad(name, fmt::format("takes {} rows, not one", input.rows));
   shape.hidden = input.cols;
-  const uint64_t vocab =
+  const uint64_t width =
       logits.dims.empty() || logits.dims.back() < 1 ? 0 : static_cast<uint64_t>(logits.dims.back());
-  if (logits.size_bytes == vocab * 2) shape.logit_bytes = 2;
-  if (logits.size_bytes == vocab * 4) shape.logit_bytes = 4;
-  if (vocab == 0 || vocab > kMaxWidth || shape.logit_bytes == 0) {
-    return Bad(name, fmt::format("its output has {} bytes for {} tokens: neither bf16 nor float "
+  if (logits.size_bytes == width * 2) shape.logit_bytes = 2;
+  if (logits.size_bytes == width * 4) shape.logit_bytes = 4;
+  if (width == 0 || width > kMaxWidth || shape.logit_bytes == 0) {
+    return Bad(name, fmt::format("its output has {} bytes for {} values: neither bf16 nor float "
                                  "logits of one row",
-                                 logits.size_bytes, vocab));
+                                 logits.size_bytes, width));
   }
-  shape.vocab = static_cast<uint32_t>(vocab);
+  shape.width = static_cast<uint32_t>(width);
   return shape;
 }
 

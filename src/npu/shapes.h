@@ -68,7 +68,7 @@ struct PostShape {
   uint32_t input = 0;   // index of the input tensor
   uint32_t output = 0;  // index of the logits; other outputs are bound to scratch memory
   uint32_t hidden = 0;
-  uint32_t vocab = 0;
+  uint32_t width = 0;        // of the output: see Network
   uint32_t logit_bytes = 0;  // 2: bf16, 4: float
 };
 Result<PostShape> ReadPostShape(const std::vector<device::GroupInfo>& groups,

@@ -108,13 +108,13 @@ TEST(Shapes, PostModels) {
   auto groups = FakePostGroups({});
   auto shape = ReadPostShape(groups, "post");
   ASSERT_TRUE(shape) << shape.error().message;
-  EXPECT_EQ(shape->vocab, 11u);
+  EXPECT_EQ(shape->width, 11u);
   EXPECT_EQ(shape->hidden, 6u);
   EXPECT_EQ(shape->logit_bytes, 2u);
   groups[0].outputs[0].size_bytes = 44;
   EXPECT_EQ(ReadPostShape(groups, "post")->logit_bytes, 4u);
   groups[0].outputs[0].size_bytes = 12;
-  EXPECT_THAT(ReadPostShape(groups, "post").error().message, HasSubstr("12 bytes for 11 tokens"));
+  EXPECT_THAT(ReadPostShape(groups, "post").error().message, HasSubstr("12 bytes for 11 values"));
   groups[0].outputs[0].name = "probabilities";
   EXPECT_THAT(ReadPostShape(groups, "post").error().message, HasSubstr("\"output\""));
 }

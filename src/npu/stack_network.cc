@@ -30,7 +30,7 @@ Status StackNetwork::Start(Loading* loading, const bundle::Bundle& bundle) {
   for (size_t i = 0; i < files_.size(); ++i) groups.push_back({files_[i]->groups(), names[i]});
   AX_ASSIGN_OR_RETURN(shape_, ReadStackShape(groups));
   AX_RETURN_IF_ERROR(CheckBundle(bundle, shape()));
-  AX_RETURN_IF_ERROR(CheckVocab(bundle, vocab()));
+  AX_RETURN_IF_ERROR(CheckWidth(bundle, width()));
   AX_RETURN_IF_ERROR(loading->CheckMemory(WorkBytes()));
 
   raw_logits_.resize(row_bytes());

@@ -23,7 +23,7 @@ class StackNetwork final : public Network {
 
   const LayerShape& shape() const override { return shape_.layer; }
   uint32_t layers() const override { return shape_.layers(); }
-  uint32_t vocab() const override { return shape_.vocab; }
+  uint32_t width() const override { return shape_.width; }
   uint32_t logit_bytes() const override { return shape_.logit_bytes; }
   uint64_t cmm_bytes() const override { return cmm_bytes_; }
 
@@ -50,7 +50,7 @@ class StackNetwork final : public Network {
     Buffer input;                      // bf16 [rows, H]
     Buffer indices;                    // uint32 [planes, rows]
     Buffer mask;                       // bf16 [rows, history + rows] of the largest group
-    Buffer logits;                     // [rows, vocab]
+    Buffer logits;                     // [rows, width]
     std::vector<Buffer> k_out, v_out;  // by layer, bf16 [rows, D]
     Inputs inputs() const { return {input.address(), indices.address(), mask.address()}; }
   };
@@ -62,7 +62,7 @@ class StackNetwork final : public Network {
   Status Run(const StepGroup& group, device::Io& io, const Buffers& buffers, uint32_t position,
              uint32_t rows);
 
-  uint64_t row_bytes() const { return uint64_t{vocab()} * logit_bytes(); }
+  uint64_t row_bytes() const { return uint64_t{width()} * logit_bytes(); }
   // Marks the end of a row of logits, shows that it was computed since, and brings it down.
   Status Arm(const Buffer& logits, size_t row);
   Status Check(const Buffer& logits, size_t row);

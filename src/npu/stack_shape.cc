@@ -15,7 +15,7 @@ using device::GroupInfo;
 using device::TensorInfo;
 
 constexpr uint32_t kMaxLayers = 1024;
-constexpr uint32_t kMaxVocab = 1u << 24;
+constexpr uint32_t kMaxWidth = 1u << 24;
 
 tl::unexpected<Error> Bad(std::string_view file, std::string message) {
   return Fail(ErrorKind::kInvalid, fmt::format("{}: {}", file, message));
@@ -159,28 +159,28 @@ Status ReadLogits(const NamedGroups& file, const StackTensors& tensors, StackSha
   for (size_t g = 0; g < file.groups.size(); ++g) {
     const TensorInfo& logits = file.groups[g].outputs[tensors.logits];
     const std::vector<int32_t>& rows_dims = file.groups[g].inputs[tensors.input].dims;
-    const uint64_t vocab = logits.dims.empty() || logits.dims.back() < 1
+    const uint64_t width = logits.dims.empty() || logits.dims.back() < 1
                                ? 0
                                : static_cast<uint64_t>(logits.dims.back());
     // ReadLayerShape has seen that these dims are [1, rows, hidden].
     const auto rows = static_cast<uint64_t>(rows_dims[rows_dims.size() - 2]);
     uint32_t element = 0;
-    if (logits.size_bytes == rows * vocab * 2) element = 2;
-    if (logits.size_bytes == rows * vocab * 4) element = 4;
-    if (vocab == 0 || vocab > kMaxVocab || element == 0) {
+    if (logits.size_bytes == rows * width * 2) element = 2;
+    if (logits.size_bytes == rows * width * 4) element = 4;
+    if (width == 0 || width > kMaxWidth || element == 0) {
       return Bad(file.name,
-                 fmt::format("shape group {}: its logits have {} bytes for {} rows of {} tokens: "
+                 fmt::format("shape group {}: its logits have {} bytes for {} rows of {} values: "
                              "neither bf16 nor float",
-                             g, logits.size_bytes, rows, vocab));
+                             g, logits.size_bytes, rows, width));
     }
-    if (shape->vocab == 0) {
-      shape->vocab = static_cast<uint32_t>(vocab);
+    if (shape->width == 0) {
+      shape->width = static_cast<uint32_t>(width);
       shape->logit_bytes = element;
     }
-    if (shape->vocab != vocab || shape->logit_bytes != element) {
-      return Bad(file.name, fmt::format("shape group {} has logits of {} tokens, another of {}, or "
+    if (shape->width != width || shape->logit_bytes != element) {
+      return Bad(file.name, fmt::format("shape group {} has logits of {} values, another of {}, or "
                                         "of another type: the files belong to different models",
-                                        g, vocab, shape->vocab));
+                                        g, width, shape->width));
     }
   }
   return {};

@@ -30,8 +30,8 @@ struct StackShape {
   LayerShape layer;
   std::vector<StackTensors> files;    // one, or of the split layout two
   std::vector<uint32_t> file_groups;  // how many each has
-  uint32_t vocab = 0;
-  uint32_t logit_bytes = 0;  // 2: bf16, 4: float
+  uint32_t width = 0;                 // of a row of logits: see Network
+  uint32_t logit_bytes = 0;           // 2: bf16, 4: float
 
   uint32_t layers() const { return static_cast<uint32_t>(files.front().layers.size()); }
   // Where a group is: its file, and its number there.

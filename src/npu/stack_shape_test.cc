@@ -52,7 +52,7 @@ TEST(StackShape, OfOneFile) {
   const auto shape = ReadStackShape({{groups, "model.axmodel"}});
   ASSERT_TRUE(shape) << shape.error().message;
   EXPECT_EQ(shape->layers(), 3u);
-  EXPECT_EQ(shape->vocab, 11u);
+  EXPECT_EQ(shape->width, 11u);
   EXPECT_EQ(shape->logit_bytes, 2u);
   EXPECT_EQ(shape->layer.hidden, 6u);
   EXPECT_EQ(shape->layer.kv_width, 4u);

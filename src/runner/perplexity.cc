@@ -59,6 +59,9 @@ Result<Score> ScoreTokens(npu::Model& model, device::CardGate* gate,
                           std::span<const int32_t> tokens, uint32_t window_tokens,
                           const npu::StopCheck& stop,
                           const std::function<Status(const ScoredToken&)>& on_token) {
+  if (model.limits().makes_embeddings) {
+    return Fail(ErrorKind::kInvalid, "the model makes embeddings: no token has a probability");
+  }
   const uint32_t context = model.limits().context_tokens;
   if (window_tokens < 2 || window_tokens > context) {
     return Fail(ErrorKind::kInvalid, "the window must have 2 to " + std::to_string(context) +

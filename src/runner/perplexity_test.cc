@@ -91,6 +91,13 @@ TEST(ScoreTokensTest, RefusesWhatCannotBeScored) {
   auto nothing = [](const ScoredToken&) -> Status { return {}; };
   EXPECT_EQ(ScoreTokens(model, nullptr, std::vector<int32_t>{1}, 8, Never, nothing).error().kind,
             ErrorKind::kInvalid);
+  npu::Limits vectors = SmallLimits();
+  vectors.makes_embeddings = true;
+  FakeModel embedding(vectors);
+  EXPECT_EQ(ScoreTokens(embedding, nullptr, std::vector<int32_t>{1, 2, 3}, 8, Never, nothing)
+                .error()
+                .message,
+            "the model makes embeddings: no token has a probability");
   for (const uint32_t window : {0u, 1u, 9u}) {
     EXPECT_EQ(ScoreTokens(model, nullptr, std::vector<int32_t>{1, 2}, window, Never, nothing)
                   .error()

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "runner/apply_template.h"
+#include "runner/embeddings.h"
 #include "runner/probabilities.h"
 #include "runner/protocol.h"
 #include "text/go_template.h"
@@ -138,7 +139,7 @@ void Service::Handle(const net::Request& request, net::Responder& responder) {
   const std::string& path = request.path;
   const bool is_get = path == "/health" || path == "/props";
   if (!is_get && path != "/tokenize" && path != "/detokenize" && path != "/apply-template" &&
-      path != "/completion") {
+      path != "/completion" && path != "/v1/embeddings") {
     return SendStatus(responder, 404, "no such path: " + path, "not_found_error");
   }
   if (get != is_get || (!get && request.method != "POST")) {
@@ -155,6 +156,9 @@ void Service::Handle(const net::Request& request, net::Responder& responder) {
   if (path == "/tokenize") return SendResult(responder, Tokenize(info, request.body));
   if (path == "/detokenize") return SendResult(responder, Detokenize(info, request.body));
   if (path == "/apply-template") return SendResult(responder, ApplyTemplate(info, request.body));
+  if (path == "/v1/embeddings") {
+    return ServeEmbeddings(*model.engine, info, request.body, responder);
+  }
   Completion(model, request, responder);
 }
 

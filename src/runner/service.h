@@ -1,10 +1,10 @@
 // The runner's routes: llama-server's protocol over the engine.
 //
-// GET /health, GET /props, POST /tokenize, /detokenize, /apply-template, /completion. Until the
-// model is there everything answers 503 "Loading model". Text becomes tokens, and templates become
-// text, on the handlers' threads; only tokens reach the engine. A client that leaves is taken out
-// of the engine's queue, or its generation stops.
-// Owner: the runner's main; the engine must outlive it. Threads: any.
+// GET /health, GET /props, POST /tokenize, /detokenize, /apply-template, /completion,
+// /v1/embeddings. Until the model is there everything answers 503 "Loading model". Text becomes
+// tokens, and templates become text, on the handlers' threads; only tokens reach the engine. A
+// client that leaves is taken out of the engine's queue, or its generation stops. Owner: the
+// runner's main; the engine must outlive it. Threads: any.
 #pragma once
 
 #include <memory>
