@@ -1,6 +1,7 @@
 // The requests of every API that the server answers.
 #include "api/anthropic.h"
 #include "api/chat.h"
+#include "api/embed.h"
 #include "api/generate.h"
 #include "api/models.h"
 #include "api/openai_chat.h"
@@ -20,6 +21,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     api::FormatParameters(chat->turn.options);
   }
   fuzz::Check(api::ParseGenerate(text));
+  fuzz::Check(api::ParseEmbed(text));
+  fuzz::Check(api::ParseEmbeddings(text));
+  fuzz::Check(api::ParseOpenAiEmbeddings(text));
   fuzz::Check(api::ParseShow(text));
   fuzz::Check(api::ParsePrototypeLoad(text));
   fuzz::Check(api::ParsePrototypeGenerate(text));

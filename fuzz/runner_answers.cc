@@ -1,5 +1,6 @@
 // What the supervisor reads from a runner: a stream's lines, whole answers, properties, errors.
 #include "api/completion.h"
+#include "api/embed.h"
 #include "api/runner.h"
 #include "fuzz/input.h"
 
@@ -14,6 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   fuzz::Check(api::ParseTokens(text));
   fuzz::Check(api::ParseContent(text));
   fuzz::Check(api::ParsePrompt(text));
+  fuzz::Check(api::ParseRunnerEmbedding(text));
   fuzz::CheckError(api::ParseRunnerError(500, text));
   return 0;
 }

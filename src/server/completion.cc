@@ -15,7 +15,6 @@ namespace {
 using std::chrono::milliseconds;
 
 // Tokenising and templates need no device; longer means that the runner is stuck.
-constexpr uint64_t kMaxTokenBytes = 512;
 constexpr milliseconds kAskLimit{30'000};
 
 // While it lives, the client's leaving ends whatever the slot's call is doing, and any wait.
@@ -151,12 +150,12 @@ std::optional<Failure> Attempt::Take(const api::CompletionEvent& event) {
   return std::nullopt;
 }
 
-}  // namespace
+// One attempt with a grant that has a sequence. What it sent cannot be taken back.
+using Try = std::function<std::optional<Failure>(Models::Grant& grant, CallSlot& slot)>;
 
-Result<int64_t> RunCompletion(Models& models, const bundle::ModelRef& model,
-                              std::optional<int64_t> keep_alive_ns, net::Responder& responder,
-                              Answering& answering) {
-  bool sent = false;
+Result<int64_t> TryTwice(Models& models, const bundle::ModelRef& model,
+                         std::optional<int64_t> keep_alive_ns, net::Responder& responder,
+                         const bool& sent, const Try& run) {
   for (int attempt = 0;; ++attempt) {
     const auto slot = std::make_shared<CallSlot>();
     const GoneWatch watch(models, responder, slot);
@@ -176,11 +175,36 @@ Result<int64_t> RunCompletion(Models& models, const bundle::ModelRef& model,
       responder.SetHeader("X-Axollama-Context-Length",
                           std::to_string(grant->props().context_tokens));
     }
-    std::optional<Failure> failure = Attempt(answering, *grant, *slot, &sent).Go();
+    std::optional<Failure> failure = run(*grant, *slot);
     if (!failure) return grant->waited_ns();
     if (!failure->again || sent || attempt > 0) return Fail(std::move(failure->error));
     log::Info("server", "{}: running the request again", grant->name());
   }
+}
+
+}  // namespace
+
+Result<int64_t> RunCompletion(Models& models, const bundle::ModelRef& model,
+                              std::optional<int64_t> keep_alive_ns, net::Responder& responder,
+                              Answering& answering) {
+  bool sent = false;
+  return TryTwice(models, model, keep_alive_ns, responder, sent,
+                  [&](Models::Grant& grant, CallSlot& slot) {
+                    return Attempt(answering, grant, slot, &sent).Go();
+                  });
+}
+
+Result<int64_t> WithSequence(
+    Models& models, const bundle::ModelRef& model, std::optional<int64_t> keep_alive_ns,
+    net::Responder& responder,
+    const std::function<Status(const Models::Grant& grant, CallSlot& slot)>& work) {
+  return TryTwice(models, model, keep_alive_ns, responder, false,
+                  [&](Models::Grant& grant, CallSlot& slot) -> std::optional<Failure> {
+                    const Status done = work(grant, slot);
+                    if (!done) return FromRunner(grant, slot, done.error());
+                    grant.Succeeded();
+                    return std::nullopt;
+                  });
 }
 
 Status WithLoaded(Models& models, const bundle::ModelRef& model,
@@ -207,8 +231,6 @@ Status WithLoaded(Models& models, const bundle::ModelRef& model,
 
 Result<std::vector<int32_t>> Tokenize(const Models::Grant& grant, CallSlot& slot,
                                       std::string_view text, bool add_special) {
-  // Tokens of this many bytes each are in no vocabulary, and making millions of tokens takes
-  // gigabytes.
   const auto most = static_cast<uint64_t>(grant.props().context_tokens) * kMaxTokenBytes;
   if (text.size() > most) {
     return Fail(ErrorKind::kTooLong,

@@ -45,7 +45,19 @@ Status WithLoaded(Models& models, const bundle::ModelRef& model,
                   std::optional<int64_t> keep_alive_ns, net::Responder& responder,
                   const std::function<Status(const Models::Grant& grant, CallSlot& slot)>& use);
 
-// Calls of the runner that need no turn on the device.
+// The same with a sequence, and run again once where RunCompletion would do that. Gives the time
+// that the request waited for its turn and the load, in nanoseconds.
+Result<int64_t> WithSequence(
+    Models& models, const bundle::ModelRef& model, std::optional<int64_t> keep_alive_ns,
+    net::Responder& responder,
+    const std::function<Status(const Models::Grant& grant, CallSlot& slot)>& work);
+
+// Tokens of this many bytes each are in no vocabulary, and making millions of tokens takes
+// gigabytes.
+inline constexpr uint64_t kMaxTokenBytes = 512;
+
+// Calls of the runner that need no turn on the device. A text of more bytes than the context's
+// tokens can have is kTooLong.
 Result<std::vector<int32_t>> Tokenize(const Models::Grant& grant, CallSlot& slot,
                                       std::string_view text, bool add_special);
 Result<std::string> ApplyTemplate(const Models::Grant& grant, CallSlot& slot, std::string body);

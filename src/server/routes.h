@@ -75,6 +75,10 @@ class Routes {
   // routes_generate.cc
   void Generate(const net::Request& request, net::Responder& responder);
   void Chat(const net::Request& request, net::Responder& responder);
+  // routes_embed.cc
+  void Embed(const net::Request& request, net::Responder& responder);
+  void Embeddings(const net::Request& request, net::Responder& responder);
+  void OpenAiEmbeddings(const net::Request& request, net::Responder& responder);
   // routes_openai.cc
   void OpenAiModels(const net::Request& request, net::Responder& responder);
   void OpenAiModel(const net::Request& request, net::Responder& responder);

@@ -44,6 +44,7 @@ Result<ServedModel> ServedFrom(Models& models, const store::Model& stored) {
 }
 
 std::vector<std::string> CapabilityNames(const ServedModel& model) {
+  if (model.bundle->makes_embeddings) return {"embedding"};
   const std::string& family = model.bundle->model_type;
   const dialect::Capabilities can = model.go_template
                                         ? dialect::OfGo(*model.go_template, family)

@@ -33,7 +33,7 @@ Result<ServedModel> FindServed(Models& models, std::string_view name);
 Result<ServedModel> ServedFrom(Models& models, bundle::ModelRef ref);
 Result<ServedModel> ServedFrom(Models& models, const store::Model& stored);
 
-// In Ollama's words and order: completion, tools, insert, thinking.
+// In Ollama's words and order: completion, tools, insert, thinking; or embedding alone.
 std::vector<std::string> CapabilityNames(const ServedModel& model);
 
 }  // namespace axollama::server

@@ -54,6 +54,10 @@ Status CheckTurn(const ServedModel& model, const api::Turn& turn) {
   const auto bad = [](std::string message) {
     return Fail(ErrorKind::kInvalid, std::move(message));
   };
+  if (model.bundle->makes_embeddings) {
+    return bad(
+        fmt::format("\"{}\" does not support {}", turn.model, turn.plain ? "generate" : "chat"));
+  }
   if (AsksToThink(turn) && !can.thinking && !turn.think_if_able) {
     return bad(fmt::format("\"{}\" does not support thinking", turn.model));
   }
