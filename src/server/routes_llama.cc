@@ -26,8 +26,6 @@ constexpr std::string_view kContext = "X-Axollama-Context";  // tokens
 constexpr std::string_view kShift = "X-Axollama-Shift";      // 1: yes
 constexpr std::chrono::milliseconds kAskLimit{30'000};
 constexpr std::chrono::milliseconds kSign{1'000};  // that a load is still held
-// Tokens of this many bytes each are in no vocabulary.
-constexpr uint64_t kMaxTokenBytes = 512;
 
 bool IsOfThisComputer(const net::Request& request) {
   const auto peer = net::ParseIp(request.peer);
@@ -92,6 +90,21 @@ void AskAsIs(Models& models, const LlamaCall& call, const std::string& path,
     return {};
   };
   const Status asked = WithLoaded(models, call.model.ref, std::nullopt, responder, ask);
+  if (!asked) return SendText(responder, asked.error());
+  SendJson(responder, answer);
+}
+
+// A sequence on the card; the runner refuses what its model cannot.
+void GiveVectors(Models& models, const LlamaCall& call, const std::string& body,
+                 net::Responder& responder) {
+  std::string answer;
+  const auto ask = [&](const Models::Grant& grant, CallSlot& slot) -> Status {
+    // Without a limit: how long a model may take is judged by its progress on the card.
+    AX_ASSIGN_OR_RETURN(answer, AskRunner(grant.target(), "POST", "/v1/embeddings", body,
+                                          std::chrono::milliseconds(0), &slot));
+    return {};
+  };
+  const auto asked = WithSequence(models, call.model.ref, std::nullopt, responder, ask);
   if (!asked) return SendText(responder, asked.error());
   SendJson(responder, answer);
 }
@@ -166,6 +179,7 @@ void Routes::LlamaServer(const net::Request& request, net::Responder& responder)
   if (path == "/load") return Hold(*models_, *call, responder);
   if (path == "/completion") return Complete(*models_, *call, request.body, responder);
   if (path == "/v1/chat/completions") return Converse(*models_, *call, request.body, responder);
+  if (path == "/v1/embeddings") return GiveVectors(*models_, *call, request.body, responder);
   if (path == "/apply-template") return Render(*models_, *call, request.body, responder);
   if (path == "/tokenize" || path == "/detokenize") {
     return AskAsIs(*models_, *call, path, request.body, responder);

@@ -13,7 +13,8 @@ GET_MODEL = os.path.join(os.path.dirname(os.path.realpath(__file__)), "../../scr
 POST = "llama_post.axmodel"
 
 
-def _build(folder, *options):
+def build(folder, *options):
+    """SmolLM2 for embeddings, of the file that ./test has brought."""
     done = subprocess.run([GET_MODEL, BUILD, folder, "--embedding", *options], text=True,
                           stdin=subprocess.DEVNULL, capture_output=True, timeout=LONG, check=False)
     assert done.returncode == 0, done.stderr
@@ -39,8 +40,8 @@ def embedding_models():
     with tempfile.TemporaryDirectory(prefix="axmodels", dir=link_folder()) as root:
         place = os.path.join(root, "smollm2")
         built = os.path.join(place, "embed")
-        _build(built)
-        _build(os.path.join(place, "embed-single"), "--layout", "single")
+        build(built)
+        build(os.path.join(place, "embed-single"), "--layout", "single")
         for name in ("bf16", "chunk32"):
             _with_post_model(os.path.join(MODELS, "smollm2", name),
                              os.path.join(place, f"embed-{name}"), built)

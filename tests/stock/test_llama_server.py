@@ -1,10 +1,13 @@
 """axollama-llama-server as the llama-server of a stock Ollama: a model of ours among its own."""
 import json
 import os
+import tempfile
 import unittest
 
+import embedding_models
 import stock_ollama
-from harness import BUILD, Server, card_memory_mb, children, processes, wait_until
+from harness import (BUILD, Server, card_memory_mb, children, link_folder, processes,
+                     wait_until)
 from stock_ollama import BRIEF
 
 OLLAMA = stock_ollama.program()
@@ -120,6 +123,33 @@ class LlamaServer(unittest.TestCase):
         self.assertLess(card_memory_mb(self.ours.env), loaded_mb - 150)  # of its 175
         # And the next request starts over.
         self.text(self.ask("/api/chat", messages=STORY)[1])
+
+
+class Embeddings(unittest.TestCase):
+    def test_vectors_are_ours(self):
+        texts = ["A fox lives in the forest.", "The sea is wide."]
+        with tempfile.TemporaryDirectory(prefix="axmodels", dir=link_folder()) as root:
+            embedding_models.build(os.path.join(root, "smollm2", "embed"))
+            with Server(models=(root,)) as ours:
+                stock = stock_ollama.Stock(OLLAMA, {"AXOLLAMA_SERVER": ours.addresses[0]}, SHIM)
+                os.makedirs(stock.store)
+                made = stock_ollama.script("llama-server-model.py", "smollm2:embed", "vectors",
+                                           env=stock.env)
+                self.assertEqual(made.returncode, 0, made.stderr)
+                with stock:
+                    own = ours.post("/api/embed", {"model": "smollm2:embed", "input": texts})
+                    theirs = stock.post("/api/embed", {"model": "vectors", "input": texts})
+                    self.assertEqual((own.status, theirs.status), (200, 200), theirs.text)
+                    self.assertEqual(theirs.json["prompt_eval_count"],
+                                     own.json["prompt_eval_count"])
+                    for a, b in zip(own.json["embeddings"], theirs.json["embeddings"],
+                                    strict=True):
+                        self.assertEqual(len(a), len(b))
+                        self.assertLess(max(abs(x - y) for x, y in zip(a, b)), 1e-6)
+                    refused = stock.post("/api/embed", {"model": "vectors", "truncate": False,
+                                                        "input": "fox " * 3000})
+                    self.assertEqual(refused.status, 400)
+                    self.assertIn("context length", refused.error)
 
 
 class Ends(unittest.TestCase):
