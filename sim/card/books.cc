@@ -4,21 +4,17 @@
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <new>
-#include <system_error>
-#include <utility>
 
 #include "base/clock.h"
+#include "sim/state/state_file.h"
 
 namespace axsim::card {
 namespace {
 
-using axollama::ErrorKind;
 using axollama::Fail;
 using axollama::Result;
 
@@ -45,33 +41,9 @@ struct Slot {
   std::atomic<int64_t> busy_ns;
 };
 
-void LockFile(int fd) {
-  while (flock(fd, LOCK_EX) != 0 && errno == EINTR) {
-  }
-}
-
-struct Descriptor {
-  int fd;
-  ~Descriptor() {
-    if (fd >= 0) close(fd);
-  }
-  int Release() { return std::exchange(fd, -1); }
-};
-
-tl::unexpected<axollama::Error> FileError(const char* doing, const std::filesystem::path& path) {
-  return Fail(ErrorKind::kIo, fmt::format("cannot {} the simulated card's {}: {}", doing,
-                                          path.string(), std::generic_category().message(errno)));
-}
-
-int OpenStateFile(const std::filesystem::path& path) {
-  return open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-}
-
 }  // namespace
 
-struct Books::Page {
-  std::atomic<uint64_t> magic;
-  std::atomic<uint64_t> generation;
+struct Books::Page : state::Head {
   std::atomic<int64_t> npu_busy_until_ns;
   Slot slots[kSlots];
   Place places[kPlaces];
@@ -81,7 +53,7 @@ struct Books::Page {
 class Books::FileLock {
  public:
   explicit FileLock(Books& books) : in_process_(books.mutex_), fd_(books.books_fd_) {
-    LockFile(fd_);
+    state::LockFile(fd_);
   }
   ~FileLock() { flock(fd_, LOCK_UN); }
 
@@ -92,39 +64,15 @@ class Books::FileLock {
 
 Result<std::unique_ptr<Books>> Books::Open(const std::filesystem::path& state_folder,
                                            const config::Card& card) {
-  static_assert(std::atomic<uint64_t>::is_always_lock_free);
+  AX_ASSIGN_OR_RETURN(const int npu_fd,
+                      state::OpenLockFile(state_folder / fmt::format("card-{}.npu", card.id)));
   const auto path = state_folder / fmt::format("card-{}.v3.books", card.id);
-  const auto npu_path = state_folder / fmt::format("card-{}.npu", card.id);
-  Descriptor books{OpenStateFile(path)};
-  if (books.fd < 0) return FileError("open", path);
-  Descriptor npu{OpenStateFile(npu_path)};
-  if (npu.fd < 0) return FileError("open", npu_path);
-
-  LockFile(books.fd);  // let go with the error's close, or below
-  struct stat info{};
-  if (fstat(books.fd, &info) != 0) return FileError("read", path);
-  if (info.st_size == 0 && ftruncate(books.fd, sizeof(Page)) != 0) return FileError("grow", path);
-  if (info.st_size != 0 && info.st_size != sizeof(Page)) {
-    return Fail(ErrorKind::kIo, fmt::format("{} is not a state file of this simulated card; remove "
-                                            "it, or set AXSIM_STATE to another folder",
-                                            path.string()));
+  const auto file = state::OpenStateFile(path, kMagic, sizeof(Page));
+  if (!file) {
+    close(npu_fd);
+    return Fail(file.error());
   }
-  void* memory = mmap(nullptr, sizeof(Page), PROT_READ | PROT_WRITE, MAP_SHARED, books.fd, 0);
-  if (memory == MAP_FAILED) return FileError("map", path);
-  auto* page = static_cast<Page*>(memory);
-  if (page->magic.load() == 0) {  // new, or its maker died here
-    page->generation.store(1);
-    page->magic.store(kMagic);
-  }
-  const bool known = page->magic.load() == kMagic;
-  flock(books.fd, LOCK_UN);
-  if (!known) {
-    munmap(memory, sizeof(Page));
-    return Fail(ErrorKind::kIo, fmt::format("{} is not a state file of this simulated card; remove "
-                                            "it, or set AXSIM_STATE to another folder",
-                                            path.string()));
-  }
-  return std::unique_ptr<Books>(new Books(books.Release(), npu.Release(), page, card));
+  return std::unique_ptr<Books>(new Books(file->fd, npu_fd, static_cast<Page*>(file->page), card));
 }
 
 Books::Books(int books_fd, int npu_fd, Page* page, const config::Card& card)
@@ -328,7 +276,7 @@ Books::LoadTurn::~LoadTurn() {
 }
 
 Books::NpuTurn::NpuTurn(Books& books) : books_(books), in_process_(books.npu_mutex_) {
-  LockFile(books_.npu_fd_);
+  state::LockFile(books_.npu_fd_);
   begin_ns_ = axollama::MonotonicNs();
   const int32_t mine = books_.place_.load();
   if (mine >= 0) books_.page_->places[mine].executing_since_ns.store(begin_ns_);

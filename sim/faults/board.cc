@@ -1,22 +1,19 @@
 #include "sim/faults/board.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <limits>
-#include <system_error>
 #include <utility>
 
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "sim/state/state_file.h"
 
 namespace axsim::faults {
 namespace {
@@ -33,22 +30,6 @@ constexpr uint64_t kMagic = 0x31746c7561667861;  // "axfault1"
 constexpr size_t kTextBytes = 480;
 constexpr int64_t kForEver = std::numeric_limits<int64_t>::max();
 constexpr uint64_t kAtRunTime = 1;  // as an origin
-
-void LockFile(int fd) {
-  while (flock(fd, LOCK_EX) != 0 && errno == EINTR) {
-  }
-}
-
-tl::unexpected<axollama::Error> FileError(const char* doing, const std::filesystem::path& path) {
-  return Fail(ErrorKind::kIo, fmt::format("cannot {} the simulated card's {}: {}", doing,
-                                          path.string(), std::generic_category().message(errno)));
-}
-
-tl::unexpected<axollama::Error> NotOurs(const std::filesystem::path& path) {
-  return Fail(ErrorKind::kIo, fmt::format("{} is not a state file of this simulated card; remove "
-                                          "it, or set AXSIM_STATE to another folder",
-                                          path.string()));
-}
 
 int64_t Deadline(std::optional<uint64_t> for_ms) {
   return for_ms ? MonotonicNs() + static_cast<int64_t>(*for_ms) * 1'000'000 : kForEver;
@@ -78,9 +59,7 @@ struct Board::Slot {
   char text[kTextBytes];          // JSON, ends with a zero; under the file's lock
 };
 
-struct Board::Page {
-  std::atomic<uint64_t> magic;
-  std::atomic<uint64_t> generation;
+struct Board::Page : state::Head {
   std::atomic<int64_t> gone_until_ns;  // 0: it is there
   std::atomic<int64_t> deaf_until_ns;  // 0: it answers
   std::atomic<uint32_t> needs_reboot;
@@ -90,7 +69,9 @@ struct Board::Page {
 
 class Board::FileLock {
  public:
-  explicit FileLock(Board& board) : in_process_(board.mutex_), fd_(board.fd_) { LockFile(fd_); }
+  explicit FileLock(Board& board) : in_process_(board.mutex_), fd_(board.fd_) {
+    state::LockFile(fd_);
+  }
   ~FileLock() { flock(fd_, LOCK_UN); }
 
  private:
@@ -100,32 +81,11 @@ class Board::FileLock {
 
 Result<std::unique_ptr<Board>> Board::Open(const std::filesystem::path& state_folder,
                                            int32_t card_id, std::vector<Fault> configured) {
-  static_assert(std::atomic<uint64_t>::is_always_lock_free);
   const auto path = state_folder / fmt::format("card-{}.v1.faults", card_id);
-  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0) return FileError("open", path);
-  const auto fail = [fd](tl::unexpected<axollama::Error> error) {
-    close(fd);  // lets go of the lock, too
-    return error;
-  };
-  LockFile(fd);
-  struct stat info{};
-  if (fstat(fd, &info) != 0) return fail(FileError("read", path));
-  if (info.st_size == 0 && ftruncate(fd, sizeof(Page)) != 0) return fail(FileError("grow", path));
-  if (info.st_size != 0 && info.st_size != sizeof(Page)) return fail(NotOurs(path));
-  void* memory = mmap(nullptr, sizeof(Page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  if (memory == MAP_FAILED) return fail(FileError("map", path));
-  auto* page = static_cast<Page*>(memory);
-  if (page->magic.load() == 0) {  // new, or its maker died here
-    page->generation.store(1);
-    page->magic.store(kMagic);
-  }
-  if (page->magic.load() != kMagic) {
-    munmap(memory, sizeof(Page));
-    return fail(NotOurs(path));
-  }
-  flock(fd, LOCK_UN);
-  auto board = std::unique_ptr<Board>(new Board(fd, page, card_id, std::move(configured)));
+  AX_ASSIGN_OR_RETURN(const state::StateFile file,
+                      state::OpenStateFile(path, kMagic, sizeof(Page)));
+  auto board = std::unique_ptr<Board>(
+      new Board(file.fd, static_cast<Page*>(file.page), card_id, std::move(configured)));
   board->Refresh();
   return board;
 }
