@@ -8,22 +8,24 @@ import subprocess
 import sys
 import unittest
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
-from able_model import ADDING, THINKING, TOOL, able_model  # noqa: E402  (its folder is known only now)
-from harness import LONG, MODEL, MODELS, Server  # noqa: E402
-
 HERE = os.path.dirname(os.path.abspath(__file__))
+for folder in ("e2e", "embeddings"):
+    sys.path.insert(0, os.path.join(HERE, "..", folder))
+import embedding_models  # noqa: E402  (its folder is known only now)
+from able_model import ADDING, THINKING, TOOL, able_model  # noqa: E402
+from harness import LONG, MODEL, MODELS, Server  # noqa: E402
 
 
 class Node(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         root = cls.enterClassContext(able_model())
+        embedding_models.build(os.path.join(root, "vectors"))
         cls.server = cls.enterClassContext(Server(models=(root, MODELS)))
 
     def run_tests(self, name):
         facts = {"url": f"http://{self.server.addresses[0]}", "model": MODEL, "able": "able",
-                 "adding": ADDING, "thinking": THINKING, "tool": TOOL}
+                 "embed": "vectors", "text": MODEL, "adding": ADDING, "thinking": THINKING, "tool": TOOL}
         packages = os.path.join(os.environ["AXOLLAMA_TEST_NODE"], "node_modules")
         done = subprocess.run(
             ["node", os.path.join(HERE, "node", name)], timeout=2 * LONG, check=False, text=True,
@@ -38,6 +40,9 @@ class Node(unittest.TestCase):
 
     def test_openai(self):
         self.run_tests("openai.js")
+
+    def test_embeddings(self):
+        self.run_tests("embeddings.js")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import ollama
 import openai
 from embedding_models import embedding_models
 from harness import MODEL, MODELS, Server, clean_environment, run, wait_until
+from langchain_ollama import OllamaEmbeddings
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 EMBED, WIDTH, CONTEXT = "smollm2:embed", 576, 2048
@@ -253,6 +254,15 @@ class Embeddings(unittest.TestCase):
             self.assertGreater(cosine(answer.data[0].embedding, vector), 0.9999999)
         with self.assertRaises(openai.BadRequestError):
             client.embeddings.create(model=MODEL, input=TEXT)
+
+    def test_langchain(self):
+        client = OllamaEmbeddings(base_url=self.url, model=EMBED)
+        texts = [TEXT, "The sea is wide."]
+        self.assertEqual(client.embed_documents(texts), self.vectors(texts))
+        self.assertEqual(client.embed_query(TEXT), self.vectors(TEXT)[0])
+        with self.assertRaises(ollama.ResponseError) as raised:
+            OllamaEmbeddings(base_url=self.url, model=MODEL).embed_query(TEXT)
+        self.assertEqual(raised.exception.status_code, 400)
 
     def test_the_command(self):
         env = {**clean_environment(self.server.folder), "OLLAMA_HOST": self.server.addresses[0]}
