@@ -1,4 +1,6 @@
 """Ollama's routes, streamed and not: answers, options, statistics, errors."""
+import json
+import select
 import threading
 import unittest
 
@@ -365,19 +367,20 @@ class Queue(unittest.TestCase):
             stream = server.stream("/api/generate", {"model": MODEL, "prompt": STORY, "options": {
                 "num_predict": -1, "temperature": 0}})
             stream.line()
-            waiting = server.connect()
-            waiting.request("POST", "/api/generate", '{"model":"%s","prompt":"Hi","stream":false,'
-                            '"options":{"num_predict":2}}' % MODEL)
-
-            def refused():
-                reply = server.generate("Hi", options={"num_predict": 1})
-                # Until the other one stands in the queue this one may be the one that waits.
-                return reply if reply.status != 200 else None
-
-            reply = wait_until(refused, "the queue is full")
+            two = [server.connect(), server.connect()]
+            for connection in two:
+                connection.request("POST", "/api/generate", json.dumps({
+                    "model": MODEL, "prompt": "Hi", "stream": False,
+                    "options": {"num_predict": 2}}))
+            # Whichever comes first waits; the other one is answered at once.
+            answered = select.select([connection.sock for connection in two], [], [], LONG)[0]
+            self.assertEqual(len(answered), 1)
+            waiting, refused = sorted(two, key=lambda connection: connection.sock in answered)
+            reply = refused.getresponse()
             self.assertEqual(reply.status, 503)
-            self.assertEqual(reply.error, "server busy, please try again.  "
-                             "maximum pending requests exceeded")
+            self.assertEqual(json.loads(reply.read())["error"],
+                             "server busy, please try again.  maximum pending requests exceeded")
+            refused.close()
             stream.close()
             self.assertEqual(waiting.getresponse().status, 200)
             waiting.close()
