@@ -8,9 +8,10 @@ import struct
 import termios
 import time
 
-from harness import LONG
+from harness import LONG, wait_until
 
 LINES, COLUMNS = 24, 80
+PROMPT = ">>> "
 
 
 class Terminal:
@@ -32,6 +33,11 @@ class Terminal:
             if time.monotonic() > end or not self._read(end - time.monotonic()):
                 raise AssertionError(f"{text!r} is not on the screen:\n{self.screen!r}")
         before, _, self.screen = self.screen.partition(text)
+        if text == PROMPT:
+            # Not every libedit has the keys to itself before it shows the prompt; until then Ctrl-D
+            # is the terminal's, and lost.
+            wait_until(lambda: not termios.tcgetattr(self.fd)[3] & termios.ICANON,
+                       "keys are read as they are typed")
         return before
 
     def _read(self, limit):
