@@ -6,7 +6,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
+#include <string>
 
 namespace axsim::state {
 namespace {
@@ -19,8 +21,8 @@ constexpr size_t kBytes = 4096;
 class StateFileTest : public testing::Test {
  protected:
   void SetUp() override {
-    char name[] = "/tmp/ax-state-XXXXXX";
-    ASSERT_NE(mkdtemp(name), nullptr);
+    std::string name = std::filesystem::temp_directory_path() / "ax-state-XXXXXX";
+    ASSERT_NE(mkdtemp(name.data()), nullptr);
     folder_ = name;
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }

@@ -21,9 +21,8 @@ class Logits {
   static constexpr size_t kBlock = 1024;
 
   Logits() = default;
-  // NOLINTNEXTLINE(google-explicit-constructor): floats are logits already
+  // Implicit, both: floats are logits already.
   Logits(std::span<const float> floats) : Logits(std::as_bytes(floats), sizeof(float)) {}
-  // NOLINTNEXTLINE(google-explicit-constructor)
   Logits(const std::vector<float>& floats) : Logits(std::span(floats)) {}
   // `each_bytes` 2: bf16; 4: float. Of whole ones.
   Logits(std::span<const std::byte> bytes, uint32_t each_bytes)

@@ -40,8 +40,9 @@ TEST(ArgumentsTest, AreOllamas) {
 class StubTest : public testing::Test {
  protected:
   StubTest() {
-    char name[] = "/tmp/ax-shim-XXXXXX";
-    folder_ = ::mkdtemp(name);
+    std::string name = std::filesystem::temp_directory_path() / "ax-shim-XXXXXX";
+    EXPECT_NE(::mkdtemp(name.data()), nullptr);
+    folder_ = name;
   }
   ~StubTest() override { std::filesystem::remove_all(folder_); }
 
