@@ -1,8 +1,10 @@
 """What tests of pulling share: a hub of our own that has a small model, and servers that ask it."""
+import contextlib
 import os
 import shutil
 import sys
 import tempfile
+import threading
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
@@ -46,3 +48,19 @@ class HubTest(unittest.TestCase):
         server = Server(models=(), env={**self.hub_environment(), **(env or {})}, **kwargs)
         self.addCleanup(server.end)
         return server.start()
+
+    def hold_the_table(self):
+        """The hub has that file wait until the server gives up: (asked for, given up)."""
+        reached, closed = threading.Event(), threading.Event()
+
+        def fault(handler, path):
+            if not path.endswith(TABLE):
+                return False
+            reached.set()
+            with contextlib.suppress(OSError):
+                handler.connection.recv(1)
+            closed.set()
+            return True
+
+        self.hub.fault = fault
+        return reached, closed

@@ -1,5 +1,4 @@
 """POST /api/pull against a hub that is ours: what it brings, what it refuses, what it survives."""
-import contextlib
 import hashlib
 import json
 import os
@@ -199,18 +198,7 @@ class PullTest(HubTest):
         self.assertEqual(self.hub.files_asked().count(TABLE), 1)
 
     def test_a_client_that_goes_ends_the_pull_and_keeps_what_is_there(self):
-        reached, closed = threading.Event(), threading.Event()
-
-        def fault(handler, path):
-            if not path.endswith(TABLE):
-                return False
-            reached.set()
-            with contextlib.suppress(OSError):
-                handler.connection.recv(1)  # until the server gives up
-            closed.set()
-            return True
-
-        self.hub.fault = fault
+        reached, closed = self.hold_the_table()
         server = self.serve()
         stream = server.stream("/api/pull", {"model": NAME})
         self.assertTrue(reached.wait(60))

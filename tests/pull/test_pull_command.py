@@ -1,12 +1,10 @@
 """`axollama pull` as a person uses it: what it shows, what it says when it fails, Ctrl-C."""
-import contextlib
 import json
 import re
 import tempfile
-import threading
 import unittest
 
-from hub_test import NAME, TABLE, HubTest
+from hub_test import NAME, HubTest
 
 from harness import PROGRAM, clean_environment, run, wait_until
 from terminal import Terminal
@@ -32,22 +30,6 @@ class PullCommandTest(HubTest):
         self.assertTrue(last.startswith("error: "), errors)
         for word in words:
             self.assertIn(word, last)
-
-    def hold_the_table(self):
-        """The hub has that file wait until the server gives up: (asked for, given up)."""
-        reached, closed = threading.Event(), threading.Event()
-
-        def fault(handler, path):
-            if not path.endswith(TABLE):
-                return False
-            reached.set()
-            with contextlib.suppress(OSError):
-                handler.connection.recv(1)
-            closed.set()
-            return True
-
-        self.hub.fault = fault
-        return reached, closed
 
     def test_lines_where_there_is_no_terminal(self):
         code, out, errors = run("pull", NAME, env=self.env)
