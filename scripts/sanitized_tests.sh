@@ -16,7 +16,7 @@ case $kind in
     [ $# -gt 0 ] || set -- -E '^(fuzz|fidelity)'
     ;;
   tsan)
-    rooms="base device engine net npu runner server sim_card sim_model warden"
+    rooms="base device engine net npu pull runner server sim_card sim_model upstream warden"
     tests=""
     for room in $rooms; do tests="$tests ${room}_test"; done
     scripts/build.sh --into build-tsan --targets "$tests axcl_rt_test" -DAXOLLAMA_TESTS=ON \
