@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <iterator>
 #include <limits>
 
 namespace axollama::engine {
@@ -17,35 +16,17 @@ float Bounded(float value) {
   return std::clamp(value, -kMost, kMost);
 }
 
-// In lanes, of which compilers make wide instructions. -infinity when there is none above; a NaN
-// is never the greatest.
-float Greatest(std::span<const float> logits) {
-  constexpr size_t kLanes = 16;
-  const auto greater = [](float x, float than) { return x > than ? x : than; };
-  float lanes[kLanes];
-  std::fill(std::begin(lanes), std::end(lanes), kNever);
-  size_t id = 0;
-  for (; id + kLanes <= logits.size(); id += kLanes) {
-    for (size_t lane = 0; lane < kLanes; ++lane) {
-      lanes[lane] = greater(logits[id + lane], lanes[lane]);
-    }
-  }
-  float most = kNever;
-  for (const float lane : lanes) most = greater(lane, most);
-  for (; id < logits.size(); ++id) most = greater(logits[id], most);
-  return most;
-}
-
 // The first of the greatest; -1 when none is above -infinity.
 int32_t Likeliest(const npu::Logits& logits) {
   float best = kNever;
   size_t block = 0;
-  logits.ForEachBlock([&](size_t first, std::span<const float> values) {
-    const float most = Greatest(values);
-    if (!(most > best)) return;
+  for (size_t first = 0; first < logits.size(); first += npu::Logits::kBlock) {
+    const size_t count = std::min(npu::Logits::kBlock, logits.size() - first);
+    const float most = logits.Greatest(first, count);
+    if (!(most > best)) continue;
     best = most;
     block = first;
-  });
+  }
   if (!(best > kNever)) return -1;
   while (logits[block] != best) ++block;
   return static_cast<int32_t>(block);
@@ -214,13 +195,18 @@ void Sampler::SelectTop(const npu::Logits& logits, size_t count) {
     sorted_ = std::min<size_t>(count_, 1);
     return;
   }
-  logits.ForEachBlock([&](size_t first, std::span<const float> values) {
+  float room[npu::Logits::kBlock];
+  for (size_t first = 0; first < logits.size(); first += npu::Logits::kBlock) {
+    const std::span values(room, std::min(npu::Logits::kBlock, logits.size() - first));
     // Most blocks hold none that is likelier than those found so far.
-    if (count_ == count && !(Greatest(values) > candidates_[0].logit)) return;
+    if (count_ == count && !(logits.Greatest(first, values.size()) > candidates_[0].logit)) {
+      continue;
+    }
+    logits.Read(first, values);
     for (size_t i = 0; i < values.size(); ++i) {
       Offer({values[i], static_cast<int32_t>(first + i)}, count);
     }
-  });
+  }
   std::sort_heap(candidates_.begin(), candidates_.begin() + static_cast<std::ptrdiff_t>(count_),
                  Before);
   sorted_ = count_;
@@ -336,9 +322,7 @@ int32_t Sampler::Draw() {
 }
 
 void Sampler::Logprobs(const npu::Logits& logits, int32_t token, std::span<TokenLogprob> out) {
-  float max = kNever;
-  logits.ForEachBlock(
-      [&](size_t, std::span<const float> values) { max = std::max(max, Greatest(values)); });
+  const float max = logits.Greatest(0, logits.size());
   double total = 0;
   logits.ForEachBlock([&](size_t, std::span<const float> values) {
     for (const float logit : values) total += ExpOfNegative(static_cast<double>(logit) - max);

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <limits>
+#include <random>
 #include <vector>
 
 namespace axollama::npu {
@@ -55,8 +56,36 @@ TEST(LogitsTest, BlocksCoverTheRowOnceAndInOrder) {
   EXPECT_EQ(seen, whole);
 }
 
+TEST(LogitsTest, TheGreatestIsFoundAmongAnyBits) {
+  std::mt19937 random(11);
+  const float infinity = std::numeric_limits<float>::infinity();
+  const std::vector<uint16_t> special = {0x0000, 0x8000, 0x7f80, 0xff80, 0x7fc0, 0xffc0,
+                                         0x7fff, 0xffff, 0x7f7f, 0xff7f, 0x0001, 0x8001};
+  for (int round = 0; round < 4000; ++round) {
+    std::vector<uint16_t> bits(random() % 140 + 1);
+    const uint32_t kind = random() % 4;
+    for (uint16_t& value : bits) {
+      value = kind == 0 ? special[random() % special.size()] : static_cast<uint16_t>(random());
+      if (kind == 1) value |= 0x8000;
+      if (kind == 2) value &= 0xbfff;  // no NaN, no infinity
+    }
+    std::vector<float> floats;
+    for (const uint16_t value : bits) floats.push_back(Bf16ToFloat(value));
+    const size_t first = random() % bits.size();
+    const size_t count = random() % (bits.size() - first + 1);
+    float most = -infinity;
+    for (size_t i = 0; i < count; ++i) {
+      if (floats[first + i] > most) most = floats[first + i];
+    }
+    const Logits narrow(std::as_bytes(std::span(bits)), 2), wide(floats);
+    ASSERT_EQ(narrow.Greatest(first, count), most) << round;
+    ASSERT_EQ(wide.Greatest(first, count), most) << round;
+  }
+}
+
 TEST(LogitsTest, NoneIsEmpty) {
   const Logits none;
+  EXPECT_EQ(none.Greatest(0, 0), -std::numeric_limits<float>::infinity());
   EXPECT_EQ(none.size(), 0u);
   none.ForEachBlock([](size_t, std::span<const float>) { FAIL() << "there is no block"; });
 }
