@@ -6,8 +6,8 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -45,14 +45,12 @@ class CallImpl final : public ClientCall {
 
   ~CallImpl() override {
     if (fd_ >= 0) ::close(fd_);
-    if (cancel_fd_ >= 0) ::close(cancel_fd_);
   }
 
   Status Open(const ClientRequest& request) {
-    cancel_fd_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (cancel_fd_ < 0) return Io("no descriptor for the call", errno);
     AX_RETURN_IF_ERROR(address_.starts_with(kUnixPrefix) ? ConnectUnix() : ConnectTcp());
-    return SendRequest(request);
+    AX_RETURN_IF_ERROR(SendRequest(request));
+    return ReadsBlock();
   }
 
   Status ReadHeader() override {
@@ -131,8 +129,7 @@ class CallImpl final : public ClientCall {
 
   void Cancel() override {
     cancelled_ = true;
-    const uint64_t one = 1;
-    (void)!::write(cancel_fd_, &one, sizeof(one));
+    ::shutdown(fd_, SHUT_RDWR);
   }
 
  private:
@@ -149,25 +146,35 @@ class CallImpl final : public ClientCall {
                 fmt::format("cannot connect to {}: {}", address_, ErrnoText(error)));
   }
 
-  // Waits until the socket is ready for `events`; a hang-up counts as ready.
-  Status Wait(short events, milliseconds limit) {
-    const auto deadline = Clock::now() + limit;
+  tl::unexpected<Error> Silent(milliseconds limit) const {
+    return Fail(ErrorKind::kTimeout,
+                fmt::format("{}: no answer within {} ms", address_, limit.count()));
+  }
+
+  // Waits until the socket can be written to; a hang-up counts as that.
+  Status WaitToWrite() {
+    const auto deadline = Clock::now() + connect_timeout_;
     for (;;) {
-      if (cancelled_) return Fail(ErrorKind::kCancelled, "the call was cancelled");
-      int timeout = -1;
-      if (limit.count() > 0) {
-        const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now()).count();
-        if (left <= 0) {
-          return Fail(ErrorKind::kTimeout,
-                      fmt::format("{}: no answer within {} ms", address_, limit.count()));
-        }
-        timeout = static_cast<int>(std::min<int64_t>(left, 3'600'000));
-      }
-      pollfd wait[2] = {{fd_, events, 0}, {cancel_fd_, POLLIN, 0}};
-      const int ready = ::poll(wait, 2, timeout);
+      const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now()).count();
+      if (left <= 0) return Silent(connect_timeout_);
+      pollfd wait{fd_, POLLOUT, 0};
+      const int ready = ::poll(&wait, 1, static_cast<int>(std::min<int64_t>(left, 3'600'000)));
       if (ready < 0 && errno != EINTR) return Io("waiting failed", errno);
-      if (ready > 0 && wait[1].revents == 0 && wait[0].revents != 0) return {};
+      if (ready > 0) return {};
     }
+  }
+
+  // From here on the kernel waits within a read, and Cancel's shutdown ends it: a stream's tokens
+  // come one at a time, and asking first whether there is one takes as long as reading it.
+  Status ReadsBlock() {
+    const int flags = ::fcntl(fd_, F_GETFL);
+    const int64_t limit = read_timeout_.count();
+    const timeval most{limit / 1000, limit % 1000 * 1000};
+    if (flags < 0 || ::fcntl(fd_, F_SETFL, flags & ~O_NONBLOCK) != 0 ||
+        ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &most, sizeof(most)) != 0) {
+      return Io("the connection cannot be read from", errno);
+    }
+    return {};
   }
 
   Status ConnectUnix() {
@@ -200,7 +207,7 @@ class CallImpl final : public ClientCall {
     Status status = Unavailable(EADDRNOTAVAIL);
     for (const addrinfo* i = found; i != nullptr; i = i->ai_next) {
       status = ConnectOne(*i);
-      if (status || status.error().kind == ErrorKind::kCancelled) break;
+      if (status) break;
     }
     ::freeaddrinfo(found);
     return status;
@@ -214,7 +221,7 @@ class CallImpl final : public ClientCall {
     ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     if (::connect(fd_, address.ai_addr, address.ai_addrlen) == 0) return {};
     if (errno != EINPROGRESS && errno != EINTR) return Unavailable(errno);
-    const Status ready = Wait(POLLOUT, connect_timeout_);
+    const Status ready = WaitToWrite();
     if (!ready) {
       if (ready.error().kind == ErrorKind::kTimeout) return Unavailable(ETIMEDOUT);
       return ready;
@@ -247,7 +254,7 @@ class CallImpl final : public ClientCall {
       if (n > 0) {
         left.remove_prefix(static_cast<size_t>(n));
       } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-        AX_RETURN_IF_ERROR(Wait(POLLOUT, connect_timeout_));
+        AX_RETURN_IF_ERROR(WaitToWrite());
       } else if (errno == EPIPE || errno == ECONNRESET) {
         break;  // it may have answered before it read everything: ReadHeader will tell
       } else if (errno != EINTR) {
@@ -260,16 +267,16 @@ class CallImpl final : public ClientCall {
   // Appends to in_; false at the end of the stream.
   Result<bool> Receive() {
     for (;;) {
-      AX_RETURN_IF_ERROR(Wait(POLLIN, read_timeout_));
-      const ssize_t n = ::recv(fd_, received_.get(), kReadBytes, MSG_DONTWAIT);
+      const ssize_t n = cancelled_ ? 0 : ::recv(fd_, received_.get(), kReadBytes, 0);
+      const int error = errno;
+      if (cancelled_) return Fail(ErrorKind::kCancelled, "the call was cancelled");
       if (n > 0) {
         in_.append(received_.get(), static_cast<size_t>(n));
         return true;
       }
       if (n == 0) return false;
-      if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
-        return Io("the connection broke", errno);
-      }
+      if (error == EAGAIN || error == EWOULDBLOCK) return Silent(read_timeout_);
+      if (error != EINTR) return Io("the connection broke", error);
     }
   }
 
@@ -316,7 +323,6 @@ class CallImpl final : public ClientCall {
   const milliseconds connect_timeout_;
   const milliseconds read_timeout_;
   int fd_ = -1;
-  int cancel_fd_ = -1;
   std::atomic<bool> cancelled_{false};
 
   // Apart from in_, which would be filled with zeros for each of a stream's small pieces.
