@@ -10,7 +10,6 @@ namespace fuzz = axollama::fuzz;
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text = fuzz::Text(data, size);
   fuzz::Check(api::ParseCompletionLine(text));
-  fuzz::Check(api::ParseCompletion(text));
   fuzz::Check(api::ParseProps(text));
   fuzz::Check(api::ParseTokens(text));
   fuzz::Check(api::ParseContent(text));

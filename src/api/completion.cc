@@ -80,6 +80,7 @@ Result<CompletionEvent> ReadEvent(const json::Object& object) {
   AX_ASSIGN_OR_RETURN(e.tokens, ReadTokens(object));
   AX_ASSIGN_OR_RETURN(e.logprobs, ReadLogprobs(object));
   AX_ASSIGN_OR_RETURN(e.stop, json::GetBool(object, "stop", false));
+  if (!e.stop) return e;
   AX_ASSIGN_OR_RETURN(e.stop_type, json::GetString(object, "stop_type", ""));
   AX_ASSIGN_OR_RETURN(e.stopping_word, json::GetString(object, "stopping_word", ""));
   AX_ASSIGN_OR_RETURN(e.tokens_predicted, json::GetInt(object, "tokens_predicted", 0));
@@ -153,12 +154,6 @@ Result<std::optional<CompletionEvent>> ParseCompletionLine(std::string_view line
   if (line.empty() || line.front() == ':') return std::nullopt;
   if (!line.starts_with(kData)) return ProtocolError("a line without \"data:\"");
   AX_ASSIGN_OR_RETURN(CompletionEvent event, ParseEvent(line.substr(kData.size())));
-  return event;
-}
-
-Result<CompletionEvent> ParseCompletion(std::string_view body) {
-  AX_ASSIGN_OR_RETURN(CompletionEvent event, ParseEvent(body));
-  event.stop = true;
   return event;
 }
 

@@ -62,9 +62,6 @@ struct CompletionEvent {
 // that error. A line that is neither is kInternal: the runner broke its protocol.
 Result<std::optional<CompletionEvent>> ParseCompletionLine(std::string_view line);
 
-// The whole answer of stream:false.
-Result<CompletionEvent> ParseCompletion(std::string_view body);
-
 // "stop" or "length", Ollama's done_reason for a stop_type.
 std::string_view DoneReason(std::string_view stop_type);
 
