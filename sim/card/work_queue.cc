@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <chrono>
 #include <system_error>
-#include <thread>
 #include <utility>
 
 namespace axsim::card {
@@ -16,6 +15,11 @@ namespace {
 constexpr std::chrono::milliseconds kLinger{20};
 
 }  // namespace
+
+// Of a queue that nobody closed: the worker itself may be the last to let go.
+WorkQueue::~WorkQueue() {
+  if (worker_.joinable()) worker_.detach();
+}
 
 bool WorkQueue::Reached(uint64_t target) {
   if (done_tickets_ >= target) return true;
@@ -51,7 +55,8 @@ bool WorkQueue::StartWorker() {
   pthread_sigmask(SIG_SETMASK, &all, &before);
   bool started = true;
   try {
-    std::thread([self = shared_from_this()] { self->RunWorker(); }).detach();
+    if (worker_.joinable()) worker_.join();  // it has left RunWorker
+    worker_ = std::thread([self = shared_from_this()] { self->RunWorker(); });
   } catch (const std::system_error&) {
     started = false;
   }
@@ -115,6 +120,9 @@ void WorkQueue::Close() {
   dropped.swap(items_);
   changed_.notify_all();
   changed_.wait(lock, [this] { return !has_worker_; });
+  std::thread worker = std::move(worker_);
+  lock.unlock();
+  if (worker.joinable()) worker.join();
 }
 
 void WorkQueue::Drop() {

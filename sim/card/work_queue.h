@@ -14,6 +14,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <thread>
 
 #include "sim/timing/clock.h"
 
@@ -25,6 +26,8 @@ class WorkQueue : public std::enable_shared_from_this<WorkQueue> {
   enum class Submitted { kYes, kClosed, kNoThread };
   enum class Waited { kDone, kTimeout, kClosed };
 
+  ~WorkQueue();
+
   // Waits for everything that came before. False: the queue is closed, and there is no End.
   bool Begin();
   void End();
@@ -34,8 +37,9 @@ class WorkQueue : public std::enable_shared_from_this<WorkQueue> {
   // Waits for everything that came before; a negative timeout is none, 0 only looks.
   Waited Drain(int32_t timeout_ms);
 
-  // Drops what has not begun and refuses what comes. Returns when the worker is gone, so that no
-  // queued work touches memory any more; a synchronous call that has begun may still run.
+  // Drops what has not begun and refuses what comes. Returns when the worker's thread has ended:
+  // no queued work touches memory any more, and the library can be unloaded. A synchronous call
+  // that has begun may still run.
   void Close();
   // Drops what has not begun and waits for what runs; the queue goes on.
   void Drop();
@@ -68,6 +72,7 @@ class WorkQueue : public std::enable_shared_from_this<WorkQueue> {
   // The least target of those who wait: nobody is woken before, since a chain of queued work would
   // else wake the one who waits for its end with every part.
   uint64_t awaited_ = kNobody;
+  std::thread worker_;  // the present one, or one that has ended
   bool has_worker_ = false;
   bool working_ = false;  // the worker is inside of some work
   std::atomic<bool> closed_{false};
