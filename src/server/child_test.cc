@@ -141,7 +141,9 @@ TEST(Child, WorksWithClosedStdinAndFewDescriptors) {
     if (!child) _exit(2);
     life->write.Reset();
     if (!(*child)->WaitFor(kLong)) _exit(3);
-    _exit((*child)->exit_code() == 0 ? 0 : 4);
+    const int code = (*child)->exit_code();
+    child->reset();
+    _exit(code == 0 ? 0 : 4);
   }
   int status = 0;
   ASSERT_EQ(waitpid(pid, &status, 0), pid);

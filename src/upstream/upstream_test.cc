@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -101,6 +102,16 @@ TEST(UpstreamTest, EventsComeWhole) {
   });
   EXPECT_EQ(front.Start("/v1/messages", "{}")->ReadAll().value_or(""),
             "event: a\ndata: 1\n\nevent: b\r\ndata: 2\r\n\r\n");
+}
+
+TEST(UpstreamTest, AnEndMayComeByteByByte) {
+  const std::string events = "data: a\r\n\r\ndata: b\n\ndata: c\r\n\r\n";
+  Front front([&](const Request&, Responder& out) {
+    out.Begin(200, "text/event-stream");
+    for (const char c : events) out.Write({&c, 1});
+  });
+  const auto call = front.Start("/v1/chat/completions", "{}");
+  EXPECT_EQ(*call->ReadAll(), events);
 }
 
 TEST(UpstreamTest, ErrorsAreAsTheyWere) {
@@ -206,22 +217,28 @@ TEST(UpstreamTest, ShutdownEndsWhatIsUnderWay) {
 }
 
 TEST(UpstreamTest, ListsWhatThereIs) {
+  // A client has its answer before the server's thread is done with it.
+  std::mutex mutex;
   std::string body;
   int status = 200;
   auto back = net::Serve([&](const Request& request, Responder& out) {
-    out.Send(request.path == "/api/tags" ? status : 404, "application/json", body);
+    std::unique_lock lock(mutex);
+    const int code = request.path == "/api/tags" ? status : 404;
+    const std::string text = body;
+    lock.unlock();
+    out.Send(code, "application/json", text);
   });
   Upstream upstream("http://" + back.address);
-  json::Array list;
   auto front = net::Serve([&](const Request& request, Responder& out) {
-    list = upstream.List(request, "/api/tags", "models", out);
-    out.Send(200, "", "");
+    out.Send(200, "", json::Write(upstream.List(request, "/api/tags", "models", out)));
   });
   const auto ask = [&](int code, std::string text) {
-    status = code;
-    body = std::move(text);
-    EXPECT_TRUE(net::Call({front.address}, {}).has_value());
-    return json::Write(list);
+    {
+      const std::lock_guard lock(mutex);
+      status = code;
+      body = std::move(text);
+    }
+    return net::Call({front.address}, {}).value_or(net::ClientResponse()).body;
   };
   EXPECT_EQ(ask(200, R"({"models":[{"name":"a"},1]})"), R"([{"name":"a"},1])");
   EXPECT_EQ(ask(200, R"({"models":null})"), "[]");
