@@ -7,6 +7,8 @@ int HttpStatus(ErrorKind kind) {
     case ErrorKind::kInvalid:
     case ErrorKind::kTooLong:
       return 400;
+    case ErrorKind::kForbidden:
+      return 403;
     case ErrorKind::kNotFound:
       return 404;
     case ErrorKind::kConflict:

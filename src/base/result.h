@@ -14,6 +14,7 @@ namespace axollama {
 
 enum class ErrorKind {
   kInvalid,      // the caller's input is wrong: HTTP 400
+  kForbidden,    // not for this caller, or switched off: HTTP 403
   kNotFound,     // no such model, file or card: HTTP 404
   kConflict,     // not possible in the present state: HTTP 409
   kTooLong,      // the prompt does not fit the context: HTTP 400

@@ -65,6 +65,9 @@ TEST(ResolvePullTest, RepositoriesAndNames) {
             "AXERA-TECH/Qwen3-0.6B latest hf.co/AXERA-TECH/Qwen3-0.6B:latest");
   EXPECT_EQ(repo("huggingface.co/a/B:int4"), "a/B int4 huggingface.co/a/B:int4");
   EXPECT_EQ(repo("AXERA-TECH/Qwen3-4B"), "AXERA-TECH/Qwen3-4B latest AXERA-TECH/Qwen3-4B:latest");
+  EXPECT_EQ(repo("qwen3:4b:local"), "AXERA-TECH/Qwen3-4B latest qwen3:4b");
+  EXPECT_EQ(repo("qwen3:local:cloud"),
+            "use either :local or :cloud, not both: \"qwen3:local:cloud\"");
   EXPECT_EQ(repo("registry.ollama.ai/library/qwen3:4b"), "AXERA-TECH/Qwen3-4B latest qwen3:4b");
   for (const char* name :
        {"evil.example/a/b", "evil.example/library/qwen3:4b", "gemma99", "qwen3:9999b"}) {

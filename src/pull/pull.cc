@@ -42,7 +42,9 @@ void RemoveAbandoned(const fs::path& folder) {
 }  // namespace
 
 Result<PullTarget> ResolvePull(const std::string& text) {
-  AX_ASSIGN_OR_RETURN(const store::Name name, store::ParseName(text));
+  AX_ASSIGN_OR_RETURN(const store::Reference reference, store::ParseReference(text));
+  const bool local = reference.source == store::Reference::Source::kLocal;
+  AX_ASSIGN_OR_RETURN(const store::Name name, store::ParseName(local ? reference.name : text));
   const store::Name defaults;
   PullTarget target{name, "", name.tag};
   const bool hub = name.host == "hf.co" || name.host == "huggingface.co";

@@ -201,6 +201,7 @@ std::string_view TypeOf(ErrorKind kind) {
     case ErrorKind::kDevice:
     case ErrorKind::kTimeout:
       return "device_error";
+    case ErrorKind::kForbidden:
     case ErrorKind::kCancelled:
     case ErrorKind::kIo:
     case ErrorKind::kInternal:

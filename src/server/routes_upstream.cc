@@ -66,7 +66,9 @@ std::string Encoded(std::string_view text) {
 
 bool IsHere(store::Store& store, std::string_view name) {
   const auto found = store.Find(name);
-  return found || found.error().kind != ErrorKind::kNotFound;
+  // What ollama.com has, the upstream may have.
+  return found || (found.error().kind != ErrorKind::kNotFound &&
+                   found.error().kind != ErrorKind::kForbidden);
 }
 
 }  // namespace

@@ -40,6 +40,19 @@ bool CutLast(std::string_view* text, char separator, std::string_view* after) {
   return true;
 }
 
+Reference CutSource(std::string_view text) {
+  constexpr std::string_view kOldMark = "-cloud";
+  const size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos) return {text};
+  const std::string tag = Lower(std::string(text.substr(colon + 1)));
+  if (tag == "local") return {text.substr(0, colon), Reference::Source::kLocal};
+  if (tag == "cloud") return {text.substr(0, colon), Reference::Source::kCloud};
+  if (tag.ends_with(kOldMark) && tag.find('/') == std::string::npos) {
+    return {text.substr(0, text.size() - kOldMark.size()), Reference::Source::kCloud};
+  }
+  return {text};
+}
+
 }  // namespace
 
 std::optional<Name> Name::FromParts(std::string_view host, std::string_view space,
@@ -87,6 +100,16 @@ std::string Name::Key() const { return Lower(fmt::format("{}/{}/{}:{}", host, sp
 
 std::filesystem::path Name::Path() const {
   return std::filesystem::path(host) / space / model / tag;
+}
+
+Result<Reference> ParseReference(std::string_view text) {
+  const Reference reference = CutSource(text);
+  if (reference.source != Reference::Source::kAny &&
+      CutSource(reference.name).source != Reference::Source::kAny) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("use either :local or :cloud, not both: \"{}\"", text));
+  }
+  return reference;
 }
 
 Result<Name> ParseName(std::string_view text) {

@@ -38,4 +38,15 @@ struct Name {
 // Parse, or Ollama's `invalid model name`.
 Result<Name> ParseName(std::string_view text);
 
+// What a request calls a model: a name, and behind it maybe where the model shall be: `:local`, or
+// `:cloud` and tags that end in `-cloud`, which mean ollama.com. Source: Ollama's
+// internal/modelref.
+struct Reference {
+  enum class Source { kAny, kLocal, kCloud };
+  std::string_view name;  // of the same text
+  Source source = Source::kAny;
+};
+// kInvalid: `use either :local or :cloud, not both: "x:local:cloud"`.
+Result<Reference> ParseReference(std::string_view text);
+
 }  // namespace axollama::store

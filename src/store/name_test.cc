@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <initializer_list>
+
 #include "store/alias.h"
 
 namespace axollama::store {
@@ -68,6 +70,35 @@ TEST(Name, NothingThatLeavesItsFolder) {
   EXPECT_EQ(ParseName("..").error().message, "invalid model name");
   EXPECT_TRUE(Name::Parse(std::string(80, 'a')));
   EXPECT_TRUE(Name::Parse(std::string(350, 'a') + "/b/c"));
+}
+
+TEST(ParseReference, TellsWhereTheModelShallBe) {
+  using Source = Reference::Source;
+  struct Case {
+    std::string_view text, name;
+    Source source;
+  };
+  for (const Case& c : std::initializer_list<Case>{
+           {"x", "x", Source::kAny},
+           {"x:4b", "x:4b", Source::kAny},
+           {"x:local", "x", Source::kLocal},
+           {"x:4b:LOCAL", "x:4b", Source::kLocal},
+           {"x:cloud", "x", Source::kCloud},
+           {"h:1/n/x:20b-Cloud", "h:1/n/x:20b", Source::kCloud},
+           {"my-cloud", "my-cloud", Source::kAny},
+           {"h:p-cloud/x/y", "h:p-cloud/x/y", Source::kAny},
+           {"", "", Source::kAny},
+           {":", ":", Source::kAny},
+       }) {
+    const auto reference = ParseReference(c.text);
+    ASSERT_TRUE(reference) << c.text;
+    EXPECT_EQ(reference->name, c.name);
+    EXPECT_EQ(reference->source, c.source) << c.text;
+  }
+  for (const std::string_view text : {"x:cloud:local", "x:local:local", "x:4b-cloud:cloud"}) {
+    EXPECT_EQ(ParseReference(text).error().message,
+              "use either :local or :cloud, not both: \"" + std::string(text) + "\"");
+  }
 }
 
 std::string Meant(std::string_view asked, const std::vector<std::string>& there) {

@@ -238,9 +238,19 @@ Result<Model> Store::FindExactly(const Name& name) const {
 
 Result<Model> Store::Find(std::string_view text) const {
   if (text.empty()) return Fail(NotFound(text));
-  AX_ASSIGN_OR_RETURN(const Name name, ParseName(text));
-  auto model = FindExactly(name);
-  if (!model && model.error().kind == ErrorKind::kNotFound) {
+  AX_ASSIGN_OR_RETURN(const Reference reference, ParseReference(text));
+  AX_ASSIGN_OR_RETURN(const Name name, ParseName(reference.name));
+  const auto absent = [](const Result<Model>& model) {
+    return !model && model.error().kind == ErrorKind::kNotFound;
+  };
+  // "local" and "cloud" may be the tags of models that are here.
+  const std::optional<Name> as_written = Name::Parse(text);
+  auto model = as_written ? FindExactly(*as_written) : Result<Model>(Fail(NotFound(text)));
+  if (absent(model) && reference.source == Reference::Source::kCloud) {
+    return Fail(ErrorKind::kForbidden, "ollama cloud is disabled: remote model is unavailable");
+  }
+  if (absent(model) && reference.source == Reference::Source::kLocal) model = FindExactly(name);
+  if (absent(model)) {
     std::vector<Name> there = StoredNames();
     for (Model& root : RootModels()) there.push_back(std::move(root.name));
     const auto match = MatchAlias(name, there);

@@ -74,8 +74,9 @@ class Store {
 
   // Every model, sorted by name. Damaged manifests are passed over and logged.
   std::vector<Model> List() const;
-  // By its name, whatever the case, else by an alias (alias.h). kNotFound: `model 'x' not found`;
-  // kInvalid: `invalid model name`; kIo when its folder is gone or its manifest is damaged.
+  // By its name, whatever the case, with or without `:local` behind it, else by an alias (alias.h).
+  // kNotFound: `model 'x' not found`; kInvalid: `invalid model name`; kForbidden: a model of
+  // ollama.com is meant; kIo when its folder is gone or its manifest is damaged.
   Result<Model> Find(std::string_view name) const;
   // By its name only: for what changes a model.
   Result<Model> FindExactly(const Name& name) const;

@@ -96,6 +96,23 @@ TEST_F(StoreTest, ModelsOfRootsAreThereWithoutAStore) {
   EXPECT_FALSE(fs::exists(folder_.path() / "store"));
 }
 
+TEST_F(StoreTest, ASourceBehindANameIsHeeded) {
+  EXPECT_EQ(store_.Find("small:1b:local")->name.Short(), "small:1b");
+  for (const std::string_view text : {"small:1b:cloud", "small:1b-cloud", "none:cloud"}) {
+    const auto model = store_.Find(text);
+    ASSERT_FALSE(model) << text;
+    EXPECT_EQ(model.error().kind, ErrorKind::kForbidden);
+    EXPECT_EQ(model.error().message, "ollama cloud is disabled: remote model is unavailable");
+  }
+  EXPECT_EQ(store_.Find("none:local").error().message, "model 'none:local' not found");
+  // A model that is here goes before what its tag could mean.
+  const fs::path folder = store_.Find("small:1b")->folder;
+  ASSERT_TRUE(store_.Write(N("mine:cloud"), folder, SomeTexts(), ""));
+  EXPECT_EQ(store_.Find("mine:cloud")->name.Short(), "mine:cloud");
+  ASSERT_TRUE(store_.Write(N("small:local"), folder, SomeTexts(), ""));
+  EXPECT_EQ(store_.Find("small:local")->name.Short(), "small:local");
+}
+
 TEST_F(StoreTest, WritesAndReadsEveryText) {
   const fs::path folder = store_.Find("small:1b")->folder;
   std::vector<std::string> said;

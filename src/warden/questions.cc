@@ -43,6 +43,8 @@ std::string_view KindName(ErrorKind kind) {
   switch (kind) {
     case ErrorKind::kInvalid:
       return "invalid";
+    case ErrorKind::kForbidden:
+      return "forbidden";
     case ErrorKind::kNotFound:
       return "not_found";
     case ErrorKind::kConflict:
