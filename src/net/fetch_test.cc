@@ -149,6 +149,7 @@ TEST_F(FetchTest, WhatIsNotAllowedIsNotAsked) {
   EXPECT_THAT(error(Open(), here + "/?file:///etc/passwd"), HasSubstr("neither http nor https"));
   EXPECT_THAT(error(Open(), here + "/?https://u:p@hf.co/"), HasSubstr("name or password"));
   EXPECT_THAT(error(Open(), here + "/?https://hf.co./"), HasSubstr("names no host"));
+  EXPECT_THAT(error(Open(), here + "/?https://hf.co:0/"), HasSubstr("port 0"));
   EXPECT_THAT(error(Open(), "gopher://hf.co"), HasSubstr("the URL"));
   EXPECT_THAT(error(Open(), ""), HasSubstr("the URL"));
 }

@@ -42,6 +42,7 @@ Result<FetchUrl> Take(CurlUrl parsed, const std::string& text) {
   if (url.host.empty() || url.host.back() == '.') return Bad(text, "names no host");
   url.port = static_cast<uint16_t>(
       std::strtoul(Part(parsed.get(), CURLUPART_PORT, CURLU_DEFAULT_PORT).c_str(), nullptr, 10));
+  if (url.port == 0) return Bad(text, "names port 0, where nothing can listen");
   url.parsed = std::move(parsed);
   return url;
 }
