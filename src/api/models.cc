@@ -41,7 +41,7 @@ std::string Modelfile(std::string_view name, std::string_view from, const ShowRe
   std::vector<ModelfileCommand> commands = {{"from", std::string(from)}};
   if (show.go_template) commands.push_back({"template", *show.go_template});
   if (!show.system.empty()) commands.push_back({"system", show.system});
-  std::string_view rest = show.parameters;
+  std::string_view rest = show.modelfile_parameters;
   while (!rest.empty()) {
     const size_t end = std::min(rest.find('\n'), rest.size());
     const std::string_view line = rest.substr(0, end);
@@ -104,6 +104,7 @@ Result<ShowRequest> ParseShow(std::string_view body) {
   AX_ASSIGN_OR_RETURN(std::string name, json::GetString(object, "name", ""));
   AX_ASSIGN_OR_RETURN(request.system, json::GetString(object, "system", ""));
   AX_ASSIGN_OR_RETURN(request.verbose, json::GetBool(object, "verbose", false));
+  AX_ASSIGN_OR_RETURN(request.options, ParseOptions(object));
   if (request.model.empty()) request.model = std::move(name);
   if (request.model.empty()) return Fail(ErrorKind::kInvalid, "model is required");
   return request;

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/options.h"
 #include "api/turn.h"
 #include "base/json.h"
 #include "base/result.h"
@@ -55,6 +56,7 @@ std::string WritePs(std::vector<PsEntry> models);
 struct ShowRequest {
   std::string model;   // never empty; `name` is its old spelling
   std::string system;  // shown instead of the model's
+  Options options;     // go over the model's parameters in the Modelfile
   bool verbose = false;
 };
 Result<ShowRequest> ParseShow(std::string_view body);
@@ -62,6 +64,7 @@ Result<ShowRequest> ParseShow(std::string_view body);
 struct ShowResponse {
   std::vector<std::string> licenses;
   std::string parameters;                  // FormatParameters of options.h
+  std::string modelfile_parameters;        // the same with the request's options
   std::string template_text;               // the one that is used: the bundle's Jinja, or a Go one
   std::optional<std::string> go_template;  // what a Modelfile may say
   std::string system;

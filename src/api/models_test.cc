@@ -54,6 +54,7 @@ TEST(Models, ShowTakesOldAndNewNames) {
   EXPECT_EQ(ParseShow(R"({"name":"m"})")->model, "m");
   EXPECT_EQ(ParseShow("{}").error().message, "model is required");
   EXPECT_EQ(ParseShow("").error().message, "missing request body");
+  EXPECT_EQ(ParseShow(R"({"model":"m","options":{"top_k":3}})")->options.top_k, 3);
   EXPECT_THAT(ParseShow(R"({"model":1})").error().message, HasSubstr("\"model\""));
 }
 
@@ -92,7 +93,8 @@ TEST(Models, ShowEmptiesLongArraysUnlessVerbose) {
 
 TEST(Models, ShowMakesAModelfile) {
   ShowResponse show;
-  show.parameters = "num_ctx                        2048\nstop                           \"a b\"";
+  show.parameters = "num_ctx                        2048";
+  show.modelfile_parameters = show.parameters + "\nstop                           \"a b\"";
   show.template_text = "jinja";
   show.go_template = "{{ .System }}\n\"{{ .Prompt }}\"";
   show.system = "S";

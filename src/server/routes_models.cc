@@ -2,6 +2,7 @@
 // /api/ps, /api/show.
 #include <algorithm>
 #include <cctype>
+#include <optional>
 
 #include "api/models.h"
 #include "api/options.h"
@@ -12,6 +13,19 @@
 
 namespace axollama::server {
 namespace {
+
+// What is loaded, as the store has it now: the name that it was loaded by may be removed while
+// another one has the folder.
+std::optional<store::Model> StoredAs(store::Store& store, const bundle::ModelRef& loaded) {
+  if (const auto name = store::Name::Parse(loaded.name)) {
+    auto model = store.FindExactly(*name);
+    if (model && model->folder == loaded.folder) return std::move(*model);
+  }
+  for (store::Model& model : store.List()) {
+    if (model.folder == loaded.folder) return std::move(model);
+  }
+  return std::nullopt;
+}
 
 api::ModelDetails Details(const bundle::Bundle& bundle) {
   api::ModelDetails out;
@@ -128,10 +142,10 @@ void Routes::Ps(const net::Request& request, net::Responder& responder) {
   const int64_t wall_ns = WallNs();
   for (const Models::Loaded& loaded : models_->List()) {
     api::PsEntry entry;
-    entry.name = loaded.model.name;
     entry.size_bytes = entry.size_vram_bytes = loaded.props.cmm_bytes;
-    const auto stored = models_->store().Find(loaded.model.name);
+    const std::optional<store::Model> stored = StoredAs(models_->store(), loaded.model);
     // Of one that was loaded by its folder, or removed since.
+    entry.name = stored ? stored->name.Short() : loaded.model.name;
     entry.digest = stored ? stored->digest : bundle::LookAtFolder(loaded.model.folder).digest;
     entry.details = Details(*loaded.bundle);
     if (stored) entry.details.parent_model = stored->parent;
@@ -163,7 +177,9 @@ void Routes::Show(const net::Request& request, net::Responder& responder) {
 
   api::ShowResponse show;
   show.licenses = model->texts.licenses;
-  show.parameters = api::FormatParameters(ShownOptions(*model, bundle));
+  const api::Options options = ShownOptions(*model, bundle);
+  show.parameters = api::FormatParameters(options);
+  show.modelfile_parameters = api::FormatParameters(api::Merge(parsed->options, options));
   show.template_text = served->go_template.value_or(bundle.chat_template);
   show.go_template = served->go_template;
   show.system = parsed->system.empty() ? served->system : parsed->system;
