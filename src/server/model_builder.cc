@@ -67,6 +67,10 @@ Status MakeSource(const std::vector<Upload>& uploads, const fs::path& folder) {
 Result<fs::path> SourceOf(const std::vector<Upload>& uploads, const fs::path& work) {
   if (uploads.size() == 1) {
     if (IsGguf(uploads.front().blob)) return uploads.front().blob;
+    if (uploads.front().name.ends_with(".safetensors")) {
+      return Bad(
+          "safetensors alone are no model: config.json and the tokenizer's files are missing");
+    }
     return Bad("supplied file was not in GGUF format");
   }
   bool safetensors = false;
