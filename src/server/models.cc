@@ -213,6 +213,36 @@ Status Models::Unload(const bundle::ModelRef& model) {
   return {};
 }
 
+void Models::AddHolder(const bundle::ModelRef& model) {
+  std::lock_guard lock(mutex_);
+  const std::string key = model.folder.string();
+  Holders& holders = holders_[key];
+  if (holders.count++ > 0) return;
+  const std::shared_ptr<Instance> instance = Find(key);
+  const bool loaded = instance && instance->state == Instance::State::kReady;
+  if (loaded) holders.keep_alive_ns = instance->keep_alive.duration_ns();
+}
+
+void Models::RemoveHolder(const bundle::ModelRef& model) {
+  {
+    std::lock_guard lock(mutex_);
+    const auto holders = holders_.find(model.folder.string());
+    if (--holders->second.count > 0) return;
+    const std::optional<int64_t> before_ns = holders->second.keep_alive_ns;
+    holders_.erase(holders);
+    if (before_ns) {
+      const std::shared_ptr<Instance> instance = Find(model.folder.string());
+      if (!instance || instance->pinned) return;
+      instance->keep_alive.Begin(before_ns);
+      instance->keep_alive.End(MonotonicNs());
+      NoteUse(*instance);
+      work_changed_.notify_all();
+      return;
+    }
+  }
+  (void)Unload(model);
+}
+
 // --- Grants --------------------------------------------------------------------------------------
 
 Models::Grant::Grant(Models* models, std::shared_ptr<Instance> instance,

@@ -133,6 +133,11 @@ class Models {
   // When its present request, if any, has ended; nothing when it is not loaded. Does not wait.
   // kConflict: it is pinned.
   Status Unload(const bundle::ModelRef& model);
+  // Another process counts on the model being loaded (an Ollama's llama-server): called before the
+  // load and when that process has ended. After the last one the model is unloaded or, where it was
+  // loaded before the first came, stays as long as it would have then.
+  void AddHolder(const bundle::ModelRef& model);
+  void RemoveHolder(const bundle::ModelRef& model);
 
   std::vector<Loaded> List();
   Health GetHealth();
@@ -152,6 +157,10 @@ class Models {
  private:
   struct CardSlot;
   struct Ticket;
+  struct Holders {
+    size_t count = 0;
+    std::optional<int64_t> keep_alive_ns;  // of the model before; absent: it was not loaded
+  };
   struct Background {
     std::thread thread;
     std::shared_ptr<std::atomic<bool>> done;
@@ -218,7 +227,8 @@ class Models {
   Schedule schedule_;
   std::map<Schedule::Id, Ticket*> tickets_;
   std::set<std::string> pinned_;  // keys
-  int64_t mean_hold_ns_ = 0;      // of requests that had a sequence, recent ones count more
+  std::map<std::string, Holders> holders_;
+  int64_t mean_hold_ns_ = 0;  // of requests that had a sequence, recent ones count more
   std::list<std::weak_ptr<CallSlot>> calls_;
   std::deque<std::function<void()>> tasks_;
   std::list<Background> background_;

@@ -157,14 +157,18 @@ void Hold(Models& models, const LlamaCall& call, net::Responder& responder) {
                                      {"context_tokens", grant.props().context_tokens}});
     return {};
   };
+  models.AddHolder(call.model.ref);
   const Status loaded =
       WithLoaded(models, call.model.ref, KeepAlive::kForever, responder, describe);
-  if (!loaded) return SendText(responder, loaded.error());
+  if (!loaded) {
+    models.RemoveHolder(call.model.ref);
+    return SendText(responder, loaded.error());
+  }
   // A process that died is seen by its connection, and that by writing.
   for (std::string line = first; SendLine(responder, line); line.clear()) {
     std::this_thread::sleep_for(kSign);
   }
-  (void)models.Unload(call.model.ref);
+  models.RemoveHolder(call.model.ref);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import threading
+import time
 import unittest
 
 from harness import LONG, MODEL, MODELS, Server, linked_model, wait_until
@@ -272,6 +273,36 @@ class Scheduling(unittest.TestCase):
                 at = datetime.datetime.fromisoformat(text[:19] + text[-6:])
                 left = at - datetime.datetime.now(datetime.timezone.utc)
                 self.assertLess(abs(left.total_seconds() - minutes * 60), 60, keep_alive)
+
+    def test_who_holds_a_model_for_another_program(self):
+        with self.server() as server:
+            def hold():
+                connection = server.connect()
+                connection.request("POST", "/internal/llama/load", "",
+                                   {"X-Axollama-Model": MODEL})
+                response = connection.getresponse()
+                self.assertEqual(response.status, 200)
+                response.readline()
+                return connection, response
+
+            def end(held):
+                for one in reversed(held):
+                    one.close()
+
+            first, second = hold(), hold()
+            end(first)
+            time.sleep(2.5)  # an end is seen by writing, once a second
+            self.assertEqual(server.loaded(), [MODEL])
+            end(second)
+            wait_until(lambda: not server.loaded(), "the last holder's end unloads it")
+            # It is as it was where somebody else had loaded it.
+            self.assert_served(server, keep_alive="1h")
+            held = hold()
+            self.assertGreater(server.get("/api/ps").json["models"][0]["expires_at"], "2100")
+            end(held)
+            wait_until(lambda: server.get("/api/ps").json["models"][0]["expires_at"] < "2100",
+                       "its keep_alive is what it was")
+            self.assertEqual(server.loaded(), [MODEL])
 
     def test_a_default_context_length(self):
         with self.server(OLLAMA_CONTEXT_LENGTH="32") as server:
