@@ -182,18 +182,32 @@ Result<json::Object> WardenClient::Ask(std::string_view operation, milliseconds 
   return std::move(*answer);
 }
 
-Result<CardProperties> WardenClient::Properties(milliseconds max_age) {
-  {
-    std::lock_guard lock(cache_mutex_);
-    const int64_t age_ns = MonotonicNs() - cache_ns_;
-    if (cache_valid_ && age_ns <= std::chrono::nanoseconds(max_age).count()) return *cache_;
-  }
-  AX_ASSIGN_OR_RETURN(const json::Object answer, Ask("properties", options_.answer_limit));
-  AX_ASSIGN_OR_RETURN(CardProperties properties, ParseCardProperties(answer));
+std::optional<Result<CardProperties>> WardenClient::Known(int64_t since_ns, bool failures) const {
   std::lock_guard lock(cache_mutex_);
-  cache_ = properties;
-  cache_ns_ = MonotonicNs();
-  cache_valid_ = true;
+  if (cache_valid_ && cache_ns_ >= since_ns) return Result<CardProperties>(*cache_);
+  if (failures && failure_ns_ >= since_ns) return Result<CardProperties>(Fail(failure_));
+  return std::nullopt;
+}
+
+Result<CardProperties> WardenClient::Properties(milliseconds max_age) {
+  const int64_t came_ns = MonotonicNs();
+  if (auto known = Known(came_ns - std::chrono::nanoseconds(max_age).count(), false)) {
+    return *std::move(known);
+  }
+  std::lock_guard one(reading_);
+  if (max_age.count() > 0) {
+    if (auto known = Known(came_ns, true)) return *std::move(known);
+  }
+  auto properties = Ask("properties", options_.answer_limit).and_then(ParseCardProperties);
+  std::lock_guard lock(cache_mutex_);
+  if (properties) {
+    cache_ = *properties;
+    cache_ns_ = MonotonicNs();
+    cache_valid_ = true;
+  } else {
+    failure_ = properties.error();
+    failure_ns_ = MonotonicNs();
+  }
   return properties;
 }
 

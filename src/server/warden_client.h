@@ -53,7 +53,8 @@ class WardenClient {
   explicit WardenClient(Options options);
   ~WardenClient();  // ends the warden
 
-  // At most `max_age` old.
+  // At most `max_age` old. Unless that is 0, who comes while the card is being asked gets what is
+  // found out then, a failure too: askers of a library that hangs do not queue up.
   Result<CardProperties> Properties(std::chrono::milliseconds max_age);
   // The last ones read, however old; nothing if there were none. Never blocks.
   std::optional<CardProperties> LastProperties() const;
@@ -65,12 +66,15 @@ class WardenClient {
   void End();
 
  private:
+  // What was learned at that moment or later; of failures only if `failures`.
+  std::optional<Result<CardProperties>> Known(int64_t since_ns, bool failures) const;
   Result<json::Object> Ask(std::string_view operation, std::chrono::milliseconds limit);
   Status StartWarden();
   Result<std::string> ReadAnswer(std::chrono::milliseconds limit);
   void EndLocked();
 
   Options options_;
+  std::mutex reading_;  // goes before asking_
   std::mutex asking_;
   std::unique_ptr<Child> child_;
   Fd questions_, answers_, lifeline_;
@@ -81,6 +85,8 @@ class WardenClient {
   std::optional<CardProperties> cache_;
   int64_t cache_ns_ = 0;
   bool cache_valid_ = false;
+  Error failure_;  // the last
+  int64_t failure_ns_ = 0;
 };
 
 }  // namespace axollama::server

@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 
 #include <fstream>
+#include <thread>
+#include <vector>
 
 #include "server/test_folder.h"
 
@@ -35,6 +37,11 @@ class FakeWarden {
     options_.program = script.string();
   }
   WardenClient::Options options() const { return options_; }
+  int wardens() const {
+    int count = 0;
+    std::ifstream(folder_.path() / "count") >> count;
+    return count;
+  }
   static std::string Answer() { return std::string("printf '") + kAnswer + "\\n' $id"; }
 
  private:
@@ -89,6 +96,22 @@ TEST(WardenClient, ReplacesAWardenThatHangs) {
   Result<CardProperties> next = warden.Properties(seconds(5));
   for (int i = 0; i < 100 && !next; ++i) next = warden.Properties(seconds(5));
   EXPECT_TRUE(next);
+}
+
+TEST(WardenClient, AskersOfAWardenThatHangsDoNotQueueUp) {
+  // The count says how many wardens there were: one for each question that had no answer.
+  const FakeWarden fake("sleep 60");
+  WardenClient::Options options = fake.options();
+  options.answer_limit = milliseconds(500);
+  WardenClient warden(options);
+  std::vector<std::thread> askers;
+  for (int i = 0; i < 8; ++i) {
+    askers.emplace_back([&] { EXPECT_FALSE(warden.Properties(seconds(5))); });
+  }
+  for (std::thread& asker : askers) asker.join();
+  EXPECT_LE(fake.wardens(), 2);
+  EXPECT_FALSE(warden.Properties(milliseconds(0)));  // asks, whatever was found out before
+  EXPECT_LE(fake.wardens(), 3);
 }
 
 TEST(WardenClient, ReplacesAWardenThatDied) {
