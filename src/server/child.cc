@@ -174,7 +174,12 @@ Result<std::unique_ptr<Child>> Child::Start(ChildOptions options, std::function<
 Child::~Child() {
   Signal(SIGKILL);
   if (!watcher_.joinable()) return;
-  if (WaitFor(kKillLimit)) {
+  bool in_vain = false;
+  {
+    std::lock_guard lock(state_->mutex);
+    in_vain = state_->outlived_kill && !state_->exited;
+  }
+  if (!in_vain && WaitFor(kKillLimit)) {
     watcher_.join();
     return;
   }
@@ -261,12 +266,16 @@ bool Child::exited() const {
 
 bool Child::WaitFor(std::chrono::milliseconds limit) const {
   std::unique_lock lock(state_->mutex);
-  return state_->ended.wait_for(lock, limit, [&] { return state_->exited; });
+  const bool ended = state_->ended.wait_for(lock, limit, [&] { return state_->exited; });
+  state_->outlived_kill = state_->killed && !ended;
+  return ended;
 }
 
 void Child::Signal(int signal) {
   std::lock_guard lock(state_->mutex);
-  if (!state_->reaped) kill(state_->pid, signal);
+  if (state_->reaped) return;
+  kill(state_->pid, signal);
+  state_->killed = state_->killed || signal == SIGKILL;
 }
 
 int Child::exit_code() const {

@@ -70,7 +70,9 @@ class Child {
   bool exited() const;  // and all about its end was done
   // Whether it has exited within `limit`.
   bool WaitFor(std::chrono::milliseconds limit) const;
-  void Signal(int signal);  // nothing once it has ended
+  // Nothing once it has ended. After SIGKILL and a wait that was in vain the destructor waits no
+  // more.
+  void Signal(int signal);
 
   // After its end. "exit status 3", "signal 9 (Killed)".
   std::string EndText() const;
@@ -88,6 +90,8 @@ class Child {
     std::function<void()> on_exit;
     bool reaped = false;  // its number may belong to another process now
     bool exited = false;
+    bool killed = false;
+    bool outlived_kill = false;
     int wait_status = 0;
     std::string last_error;
   };
