@@ -40,6 +40,15 @@ std::vector<Text> TextsToWrite(const Texts& texts) {
   return out;
 }
 
+// Links resolved. Asked under the lock: before, it could still be removed.
+Result<fs::path> ModelFolder(const fs::path& folder) {
+  std::error_code error;
+  fs::path real = fs::canonical(folder, error);
+  if (!error && bundle::LooksLikeBundle(real)) return real;
+  return Fail(ErrorKind::kNotFound,
+              fmt::format("{} is no model folder: no .axmodel files are in it", folder.string()));
+}
+
 bool IsInside(const fs::path& path, const fs::path& folder) {
   const std::string inside = path.lexically_relative(folder).string();
   return !inside.empty() && inside != "." && inside.rfind("..", 0) != 0;
@@ -84,16 +93,11 @@ Status Store::Replace(const Name& name, const Manifest& manifest) {
 
 Status Store::Write(const Name& name, const fs::path& folder, const Texts& texts,
                     const std::string& parent, const Progress& progress) {
-  std::error_code error;
-  const fs::path real = fs::canonical(folder, error);
-  if (error || !bundle::LooksLikeBundle(real)) {
-    return Fail(ErrorKind::kNotFound,
-                fmt::format("{} is no model folder: no .axmodel files are in it", folder.string()));
-  }
   const auto say = [&](const std::string& status) {
     if (progress) progress(status);
   };
   AX_ASSIGN_OR_RETURN(const WriteLock lock, Lock());
+  AX_ASSIGN_OR_RETURN(const fs::path real, ModelFolder(folder));
   int64_t modified_ns = 0;
   Manifest manifest = Implied(real, &modified_ns);
   manifest.parent = parent;
@@ -116,8 +120,9 @@ Status Store::Copy(const Model& from, const Name& to) {
   if (from.name.Key() == to.Key()) return {};
   AX_ASSIGN_OR_RETURN(const WriteLock lock, Lock());
   if (!from.stored) {
+    AX_ASSIGN_OR_RETURN(const fs::path folder, ModelFolder(from.folder));
     int64_t modified_ns = 0;
-    return Replace(to, Implied(from.folder, &modified_ns));
+    return Replace(to, Implied(folder, &modified_ns));
   }
   std::string digest;
   int64_t modified_ns = 0;
