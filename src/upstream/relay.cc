@@ -48,12 +48,15 @@ Status Relay::TakeHead(const net::FetchHead& head) {
 }
 
 Status Relay::TakeBody(std::string_view bytes) {
+  // What was there before ends nowhere; an end of up to 4 bytes may begin in it.
+  const size_t from = pending_.size() - std::min<size_t>(pending_.size(), 3);
   pending_ += bytes;
   if (form_ != Form::kWhole) {
-    const size_t whole = WholeEnd(pending_, form_ == Form::kEvents);
-    if (whole > 0) {
-      AX_RETURN_IF_ERROR(SendOn(std::string_view(pending_).substr(0, whole)));
-      pending_.erase(0, whole);
+    const std::string_view text = pending_;
+    const size_t end = WholeEnd(text.substr(from), form_ == Form::kEvents);
+    if (end > 0) {
+      AX_RETURN_IF_ERROR(SendOn(text.substr(0, from + end)));
+      pending_.erase(0, from + end);
     }
   }
   if (pending_.size() > kMaxPendingBytes) {

@@ -90,7 +90,8 @@ Status Upstream::Run(const net::Request& request, net::FetchRequest fetch,
   if (responder.gone()) fetcher->Cancel();
   Status done = fetcher->Run(fetch);
   responder.OnGone(nullptr);
-  if (Leave(fetcher.get())) return Fail(ErrorKind::kUnavailable, "this server is shutting down");
+  const bool stopping = Leave(fetcher.get());
+  if (stopping && !done) return Fail(ErrorKind::kUnavailable, "this server is shutting down");
   return done;
 }
 
