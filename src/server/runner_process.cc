@@ -65,18 +65,24 @@ Result<std::shared_ptr<RunnerProcess>> RunnerProcess::Start(Options options, Run
 
 Status RunnerProcess::WaitReady(const std::function<bool()>& abandon) {
   const int64_t start_ns = MonotonicNs();
-  const int64_t deadline_ns = start_ns + std::chrono::nanoseconds(options_.load_limit).count();
+  int64_t moved_ns = start_ns;
+  uint32_t loaded = 0;
   milliseconds pause{5};
   for (;;) {
+    if (const uint32_t now = page().layers_loaded.load(); now != loaded) {
+      loaded = now;
+      moved_ns = MonotonicNs();
+    }
     if (child_->exited()) return Fail(LoadError());
     if (abandon && abandon()) {
       return Fail(ErrorKind::kCancelled, "the load was abandoned");
     }
-    if (MonotonicNs() >= deadline_ns) {
+    if (MonotonicNs() - moved_ns >= std::chrono::nanoseconds(options_.load_limit).count()) {
       return Fail(ErrorKind::kDevice,
-                  fmt::format("timed out waiting for {} to load: {} of {} files after {} s",
-                              options_.name, page().layers_loaded.load(),
-                              page().layers_total.load(), options_.load_limit.count() / 1000));
+                  fmt::format("timed out waiting for {} to load: {} of {} files, and no other one "
+                              "for {} s",
+                              options_.name, loaded, page().layers_total.load(),
+                              options_.load_limit.count() / 1000));
     }
     net::ClientRequest request;
     request.path = "/health";

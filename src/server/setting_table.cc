@@ -33,12 +33,13 @@ Result<size_t> Count(std::string_view text, int64_t low) {
   return static_cast<size_t>(number);
 }
 
-// A limit: longer than a year is none that anybody meets.
+// Longer is no limit that anybody meets.
+constexpr milliseconds kYear = std::chrono::hours(365 * 24);
+
 Result<milliseconds> Limit(std::string_view text, int64_t least_ns) {
-  constexpr int64_t kYearMs = 365LL * 86'400'000;
   AX_ASSIGN_OR_RETURN(const int64_t ns, api::ParseKeepAliveText(text));
   if (ns < least_ns) return Bad(fmt::format("\"{}\" is too short", text));
-  return milliseconds(std::min(ns / 1'000'000, kYearMs));
+  return std::min(milliseconds(ns / 1'000'000), kYear);
 }
 
 Status SetDevice(Settings* out, const SettingValues& values) {
@@ -139,9 +140,13 @@ const Setting kTable[] = {
     {.name = "load_timeout",
      .ollama = "OLLAMA_LOAD_TIMEOUT",
      .unset = "5m",
-     .help = "how long a load may take",
+     .help = "how long a load may go on without another file on the card; 0: no limit",
      .set = [](Settings* out, const SettingValues& values) -> Status {
-       AX_ASSIGN_OR_RETURN(out->load_limit, Limit(values.front(), kMs));
+       AX_ASSIGN_OR_RETURN(const int64_t ns, api::ParseKeepAliveText(values.front()));
+       out->load_limit = kYear;
+       if (ns != 0) {
+         AX_ASSIGN_OR_RETURN(out->load_limit, Limit(values.front(), kMs));
+       }
        return {};
      }},
     {.name = "stall_timeout",

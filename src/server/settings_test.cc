@@ -87,6 +87,15 @@ TEST_F(SettingsTest, Defaults) {
   EXPECT_EQ(settings.log_level, log::Level::kInfo);
 }
 
+TEST_F(SettingsTest, NoLimitForALoad) {
+  Set("OLLAMA_LOAD_TIMEOUT", "0");
+  EXPECT_EQ(Read().settings.load_limit, std::chrono::hours(365 * 24));
+  Set("OLLAMA_LOAD_TIMEOUT", "-1");
+  EXPECT_EQ(Read().settings.load_limit, std::chrono::hours(365 * 24));
+  Set("OLLAMA_LOAD_TIMEOUT", "90");
+  EXPECT_EQ(Read().settings.load_limit, milliseconds(90'000));
+}
+
 TEST_F(SettingsTest, TheStrongerWins) {
   const std::string path = File(R"({"max_queue": 1})");
   EXPECT_EQ(Read().settings.max_queue, 1u);

@@ -71,6 +71,27 @@ class Recovery(unittest.TestCase):
                 self.assertIn('"eval_count":4', body.replace(" ", ""))
                 connection.close()
 
+    def test_a_second_death_is_the_answer(self):
+        with Server() as server:
+            self.assert_served(server)
+            first, = server.runners()
+            os.kill(first, signal.SIGSTOP)
+            answers = []
+            thread = threading.Thread(target=lambda: answers.append(server.generate(
+                "Tell me a long story.", options={"num_predict": 2000})))
+            thread.start()
+            wait_until(lambda: not_yet_accepted(server), "the request waits at the runner's door")
+            os.kill(first, signal.SIGKILL)
+            wait_until(lambda: server.runners() not in ([], [first]) and server.loaded(),
+                       "another runner has the request")
+            second, = server.runners()
+            os.kill(second, signal.SIGKILL)
+            thread.join(LONG)
+            self.assertEqual((answers[0].status, answers[0].error), (
+                500, "model runner has unexpectedly stopped, this may be due to resource limitations "
+                "or an internal error, check ollama server logs for details"))
+            self.assert_served(server)
+
     def test_an_idle_model_whose_runner_died_is_loaded_again(self):
         with Server() as server:
             self.assert_served(server)
@@ -177,9 +198,16 @@ class Recovery(unittest.TestCase):
                 wait_until(lambda: server.health()["status"] == "loading", "the load has begun")
                 thread.join(LONG)
                 self.assertEqual(answers[0].status, 500, answers[0].text)
-                self.assertIn("timed out waiting", answers[0].error)
+                self.assertEqual(answers[0].error, f"timed out waiting for {MODEL} to load: 0 of 0 "
+                                 "files, and no other one for 2 s")
                 # It is not the card that is at fault.
                 self.assertNotIn("rebooting the card", server.log_text())
+            self.assert_served(server)
+
+
+    def test_a_load_that_goes_on_may_take_its_time(self):
+        # All of it takes 3.4 s with this card, and no file more than a part of the limit.
+        with Server(env={"OLLAMA_LOAD_TIMEOUT": "2s", "AXSIM_PROFILE": "pi5"}) as server:
             self.assert_served(server)
 
 
