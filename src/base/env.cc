@@ -4,7 +4,10 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <iterator>
+#include <string_view>
 
 namespace axollama {
 namespace {
@@ -21,6 +24,12 @@ std::optional<std::string> GetEnv(const char* name) {
   const char* value = std::getenv(name);
   if (value == nullptr || *value == '\0') return std::nullopt;
   return value;
+}
+
+bool IsEnvOn(const char* name) {
+  constexpr std::string_view kOff[] = {"0", "f", "F", "false", "FALSE", "False"};
+  const auto value = GetEnv(name);
+  return value && std::find(std::begin(kOff), std::end(kOff), *value) == std::end(kOff);
 }
 
 std::filesystem::path HomeDir() {

@@ -8,6 +8,8 @@
 namespace axollama {
 
 std::optional<std::string> GetEnv(const char* name);
+// A switch, as Ollama reads one: unset, 0, f and false are off, whatever else it is is on.
+bool IsEnvOn(const char* name);
 
 // $AXOLLAMA_HOME, else $XDG_DATA_HOME/axollama, else ~/.local/share/axollama.
 std::filesystem::path HomeDir();

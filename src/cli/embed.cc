@@ -7,26 +7,12 @@
 #include "cli/command.h"
 #include "cli/connection.h"
 #include "cli/input.h"
+#include "cli/vectors.h"
 
 namespace axollama::cli {
 namespace {
 
 constexpr size_t kMaxStdinBytes = 16u << 20;
-
-Status Embed(Remote& remote, const json::Object& body, bool as_json) {
-  AX_ASSIGN_OR_RETURN(const json::Object answer, remote.Post("/api/embed", body));
-  if (as_json) {
-    fmt::print("{}\n", json::Write(answer));
-    return {};
-  }
-  const json::Value* vectors = json::Find(answer, "embeddings");
-  if (vectors == nullptr || !vectors->is_array()) {
-    return Fail(ErrorKind::kInternal,
-                fmt::format("{} answered without embeddings", remote.address()));
-  }
-  for (const json::Value& vector : vectors->get_array()) fmt::print("{}\n", json::Write(vector));
-  return {};
-}
 
 }  // namespace
 
@@ -56,7 +42,7 @@ int EmbedMain(int argc, char** argv) {
   if (*cut) body["dimensions"] = dimensions;
   if (!keep_alive.empty()) body["keep_alive"] = KeepAliveValue(keep_alive);
   return WithServer(signals, NoServer::kStartOne,
-                    [&](Remote& remote) { return Embed(remote, body, as_json); });
+                    [&](Remote& remote) { return PrintVectors(remote, body, as_json); });
 }
 
 }  // namespace axollama::cli

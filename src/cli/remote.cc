@@ -24,7 +24,9 @@ Result<std::unique_ptr<Remote>> Remote::FromEnvironment() {
     return Fail(ErrorKind::kInvalid,
                 "OLLAMA_HOST asks for https, which this command line does not speak: use http");
   }
-  return std::make_unique<Remote>(host.DialAddress());
+  std::string prefix = host.path;
+  while (prefix.ends_with('/')) prefix.pop_back();
+  return std::make_unique<Remote>(host.DialAddress(), prefix.empty() ? "" : "/" + prefix);
 }
 
 void Remote::SetCurrent(net::ClientCall* call) {
@@ -45,6 +47,7 @@ void Remote::Resume() {
 }
 
 Result<std::unique_ptr<net::ClientCall>> Remote::Start(net::ClientRequest request) {
+  request.path.insert(0, prefix_);
   if (!request.body.empty()) request.headers.Set("Content-Type", "application/json");
   if (const auto key = GetEnv("OLLAMA_API_KEY")) {
     request.headers.Set("Authorization", "Bearer " + *key);

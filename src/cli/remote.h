@@ -17,7 +17,9 @@ namespace axollama::cli {
 
 class Remote {
  public:
-  explicit Remote(std::string address) : address_(std::move(address)) {}
+  // `prefix`: goes before each path, "" or "/path".
+  explicit Remote(std::string address, std::string prefix = "")
+      : address_(std::move(address)), prefix_(std::move(prefix)) {}
   // The server named by OLLAMA_HOST. Only http is spoken: https is kInvalid.
   static Result<std::unique_ptr<Remote>> FromEnvironment();
 
@@ -55,7 +57,7 @@ class Remote {
   // While a call is under way Interrupt reaches it through here.
   void SetCurrent(net::ClientCall* call);
 
-  std::string address_;
+  const std::string address_, prefix_;
   std::mutex mutex_;
   net::ClientCall* current_ = nullptr;
   bool interrupted_ = false;

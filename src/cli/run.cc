@@ -14,6 +14,7 @@
 #include "cli/line_reader.h"
 #include "cli/run_request.h"
 #include "cli/signals.h"
+#include "cli/vectors.h"
 
 namespace axollama::cli {
 namespace {
@@ -34,12 +35,25 @@ Status OneShot(Answerer& answerer, const RunOptions& options, const std::string&
   return asked;
 }
 
+// As Ollama's does it: with a model that answers no prompt, the prompt is the text.
+Status Vector(Answerer& answerer, const RunOptions& options, const std::string& prompt) {
+  if (prompt.empty()) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("embedding models require input text. Usage: axollama run {} "
+                            "\"your text here\"",
+                            options.model));
+  }
+  json::Object body{{"model", answerer.model}, {"input", prompt}, {"options", options.options}};
+  if (!options.keep_alive.empty()) body["keep_alive"] = KeepAliveValue(options.keep_alive);
+  return PrintVectors(*answerer.remote, body, false);
+}
+
 Status StartChat(Answerer& answerer, const RunOptions& options, Signals& signals) {
   const bool editing = isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1;
   const auto reader = editing ? LineReader::Editing(STDIN_FILENO, STDOUT_FILENO,
                                                     HistoryFile::DefaultPath(), signals)
                               : LineReader::Plain(signals);
-  if (GetEnv("OLLAMA_NOHISTORY")) reader->SetHistory(false);
+  if (IsEnvOn("OLLAMA_NOHISTORY")) reader->SetHistory(false);
   return Chat(&answerer, options, reader.get(), &signals).Run();
 }
 
@@ -55,8 +69,13 @@ Status Run(const RunOptions& options, std::string prompt, Signals& signals) {
   }
   AX_ASSIGN_OR_RETURN(Answerer answerer, FindAnswerer(options));
   signals.OnInterrupt([&] { answerer.remote->Interrupt(); });
-  const Status done =
-      prompt.empty() ? StartChat(answerer, options, signals) : OneShot(answerer, options, prompt);
+  const auto ask = [&]() -> Status {
+    AX_ASSIGN_OR_RETURN(const bool vectors, MakesVectors(*answerer.remote, answerer.model));
+    if (vectors) return Vector(answerer, options, prompt);
+    return prompt.empty() ? StartChat(answerer, options, signals)
+                          : OneShot(answerer, options, prompt);
+  };
+  const Status done = ask();
   signals.OnInterrupt(nullptr);
   return done;
 }

@@ -51,13 +51,6 @@ Result<std::vector<Message>> ParseMessages(std::string_view text) {
   return messages;
 }
 
-// As Go reads a switch: whatever is not off is on.
-bool IsOff(const std::optional<std::string>& value) {
-  if (!value) return true;
-  constexpr std::string_view kOff[] = {"0", "f", "F", "false", "FALSE", "False"};
-  return std::find(std::begin(kOff), std::end(kOff), *value) != std::end(kOff);
-}
-
 // Links resolved, so that folders below it can be recognised.
 StoreOptions Resolved(StoreOptions options) {
   std::error_code error;
@@ -72,7 +65,7 @@ StoreOptions OptionsFor(std::vector<fs::path> roots) {
   return {.folder = HomeDir() / "store",
           .roots = std::move(roots),
           .own_root = HomeDir() / "models",
-          .prune = IsOff(GetEnv("OLLAMA_NOPRUNE"))};
+          .prune = !IsEnvOn("OLLAMA_NOPRUNE")};
 }
 
 Store::Store(StoreOptions options)

@@ -87,6 +87,35 @@ class Chat(unittest.TestCase):
         with open(history) as file:
             self.assertIn("/set verbose\n", file.readlines())
 
+    def test_what_was_said_is_forgotten(self):
+        chat = self.chat(MODEL, "--verbose")
+
+        def prompt_tokens(line):
+            words = self.say(chat, line, "prompt eval count:")
+            return int(words.split()[0])
+
+        first = prompt_tokens("Say hello.")
+        self.assertGreater(prompt_tokens("Say hello."), first)
+        chat.type("/clear\n")
+        chat.until("what was said is forgotten")
+        chat.until(">>> ")
+        self.assertEqual(prompt_tokens("Say hello."), first)
+
+    def test_a_model_is_shown(self):
+        chat = self.chat()
+        for command, shown in (("/show", "architecture"), ("/show parameters", "set in this chat:"),
+                               ("/show template", "<|im_start|>"),
+                               ("/show license", "the model has no license"),
+                               ("/show nonsense", "error: there is no /show nonsense")):
+            chat.type(command + "\n")
+            chat.until(shown)
+            chat.until(">>> ")
+        chat.type("/set system Be brief.\n")
+        chat.until(">>> ")
+        chat.type("/show system\n")
+        chat.until("/show system\r\n")
+        self.assertIn("Be brief.", chat.until(">>> "))
+
     def test_a_chat_is_saved_as_a_model_and_loaded(self):
         chat = self.chat()
         self.say(chat, "/set system You are a lighthouse.", "the system message is set")

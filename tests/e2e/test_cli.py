@@ -1,13 +1,16 @@
 """The commands as a person uses them: answers, lists, errors, exit codes, Ctrl-C."""
+import http.server
 import json
 import os
 import signal
 import subprocess
 import tempfile
+import threading
 import unittest
 
 from harness import (LONG, MODEL, MODELS, PROGRAM, Server, clean_environment, processes, run,
                      wait_until)
+from tiny_gguf import tiny_gguf
 
 GREEDY = ("--option", "temperature=0", "--option", "num_predict=8")
 QUESTION = "Name a colour."
@@ -102,6 +105,45 @@ class Cli(unittest.TestCase):
             wait_until(lambda: not server.loaded(), "the model is unloaded")
             self.assert_fails(run("stop", "nope", env=env), 1, "model 'nope' not found")
             self.assert_fails(run("show", "nope", env=env), 1, "model 'nope' not found")
+
+    def test_a_file_becomes_a_model(self):
+        for name, data in (("tiny.gguf", tiny_gguf(8)), ("Modelfile", b"FROM ./tiny.gguf\n")):
+            with open(os.path.join(self.folder, name), "wb") as file:
+                file.write(data)
+        modelfile = os.path.join(self.folder, "Modelfile")
+        with Server() as server:
+            env = {**self.env, "OLLAMA_HOST": server.addresses[0]}
+            for name, words, weights in (("tiny", (), "S8"), ("tiny4", ("-q", "q4_0"), "S4")):
+                code, out, errors = run("create", name, "-f", modelfile, *words, env=env)
+                self.assertEqual((code, out), (0, ""), errors)
+                about = json.loads(run("show", name, "--json", env=env)[1])
+                self.assertEqual(about["details"]["quantization_level"], weights)
+                self.assertEqual(server.generate("ab", model=name).status, 200)
+
+    def test_a_server_behind_a_path(self):
+        seen = []
+
+        class Proxy(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                seen.append(self.path)
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(b'{"models":[]}')
+
+            def log_message(self, *_):
+                pass
+
+        with http.server.HTTPServer(("127.0.0.1", 0), Proxy) as proxy:
+            thread = threading.Thread(target=proxy.serve_forever)
+            thread.start()
+            try:
+                host = f"http://127.0.0.1:{proxy.server_port}/gate/ollama/"
+                code, out, errors = run("list", env={**self.env, "OLLAMA_HOST": host})
+            finally:
+                proxy.shutdown()
+                thread.join()
+        self.assertEqual((code, errors, seen), (0, "", ["/gate/ollama/api/tags"]))
+        self.assertEqual(len(out.splitlines()), 1)
 
     def test_models_are_made_copied_and_removed(self):
         modelfile = os.path.join(self.folder, "Modelfile")

@@ -270,6 +270,9 @@ class Embeddings(unittest.TestCase):
         self.assertEqual((code, errors), (0, ""))
         lines = [json.loads(line) for line in out.splitlines()]
         self.assertEqual(lines, self.vectors([TEXT, "Hi"], dimensions=16))
+        code, out, errors = run("run", EMBED, *TEXT.split(), env=env)
+        self.assertEqual((code, errors), (0, ""))
+        self.assertEqual(json.loads(out), self.vectors(TEXT)[0])
 
     def test_a_client_that_goes_ends_its_work(self):
         connection = self.server.connect()
