@@ -35,7 +35,11 @@ def show(server, model):
         with opener.open(request, timeout=60) as reply:
             return json.load(reply)
     except urllib.error.HTTPError as error:
-        fail(f"{server}: {json.load(error).get('error', error.code)}")
+        try:
+            said = json.load(error)["error"]
+        except (KeyError, TypeError, ValueError):
+            said = f"status {error.code}, and no words of axollama's"
+        fail(f"{server}: {said}")
     except (OSError, ValueError) as error:
         fail(f"{server}: {getattr(error, 'reason', error)}. Is axollama serve running there?")
 
@@ -106,9 +110,18 @@ def parameters(card):
 # --- Ollama's store ---
 
 def put(folder, name, data):
-    """Writes a file whole or not at all, readable for Ollama's user."""
-    os.makedirs(folder, exist_ok=True)
-    owner = os.stat(folder)
+    """Writes a file whole or not at all. Root does it as the owner of the store: Ollama's user must
+    be able to read what is there, and to remove it."""
+    made = []
+    there = folder = os.path.abspath(folder)
+    while not os.path.isdir(there):
+        made.append(there)
+        there = os.path.dirname(there)
+    owner = os.stat(there)
+    for path in reversed(made):
+        os.mkdir(path, 0o755)
+        if os.geteuid() == 0:
+            os.chown(path, owner.st_uid, owner.st_gid)
     with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
         try:
             file.write(data)

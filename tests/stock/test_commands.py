@@ -4,8 +4,10 @@ import tempfile
 import unittest
 
 import stock_ollama
-from harness import MODEL, Server, wait_until
+from harness import MODEL, Server, clean_environment, wait_until
 from stock_ollama import BRIEF
+from terminal import Terminal
+from tiny_gguf import tiny_gguf
 
 OLLAMA = stock_ollama.program()
 
@@ -60,6 +62,49 @@ class Commands(unittest.TestCase):
         self.run_command("rm", "short", "twin")
         names = [model["name"] for model in self.server.get("/api/tags").json["models"]]
         self.assertFalse({"short:latest", "twin:latest"} & set(names))
+
+    def test_a_file_pull_push(self):
+        with tempfile.TemporaryDirectory(prefix="axstock") as folder:
+            for name, data in (("tiny.gguf", tiny_gguf(9)), ("Modelfile", b"FROM ./tiny.gguf\n")):
+                with open(os.path.join(folder, name), "wb") as file:
+                    file.write(data)
+            for words in ((), ("-q", "q4_0")):  # the file is brought each time: it is in the model
+                self.run_command("create", "tiny", "-f", "Modelfile", *words, cwd=folder)
+        self.assertIn("S4", self.run_command("show", "tiny"))
+        self.assertEqual(self.server.generate("ab", model="tiny").status, 200)
+        self.run_command("pull", "tiny")  # it is as new as it can be
+        code, _, err = stock_ollama.command(OLLAMA, self.server.addresses[0], "push", "tiny")
+        self.assertEqual(code, 1)
+        self.assertIn("no ollama.com account", err)
+        self.run_command("rm", "tiny")
+
+    def test_a_chat(self):
+        with tempfile.TemporaryDirectory(prefix="axstock") as folder:
+            env = {**clean_environment(folder), "OLLAMA_HOST": self.server.addresses[0],
+                   "TERM": "xterm"}
+            chat = Terminal([OLLAMA, "run", BRIEF], env)
+            self.addCleanup(chat.kill)
+            for line, answer in (("Name a colour.", " "),
+                                 ("/set parameter num_predict 4", "Set parameter 'num_predict' to '4'"),
+                                 ("/set system Be brief.", "Set system message."),
+                                 ("/set nothink", "Set 'nothink' mode."),
+                                 ("And another one.", " "),
+                                 ("/save kept", "Created new model 'kept'"),
+                                 ("/load kept", "Loading model 'kept'"),
+                                 ("/show system", "Be brief.")):
+                chat.until(">>> ")
+                chat.type(line + "\r")
+                chat.until(line.split()[-1])
+                chat.until(answer)
+            chat.until(">>> ")
+            chat.type("/bye\r")
+            self.assertEqual(chat.end(), 0)
+        kept = self.server.post("/api/show", {"model": "kept"}).json
+        self.assertEqual(kept["system"], "Be brief.")
+        self.assertRegex(kept["parameters"], r"(?m)^num_predict +4$")
+        self.assertEqual([message["role"] for message in kept["messages"]],
+                         ["user", "assistant", "system", "user", "assistant"])
+        self.run_command("rm", "kept")
 
     def test_what_is_not_there(self):
         for word, says in (("show", "model 'nosuch' not found"), ("rm", "model 'nosuch' not found"),

@@ -1,6 +1,7 @@
 """axollama-llama-server as the llama-server of a stock Ollama: a model of ours among its own."""
 import json
 import os
+import shutil
 import tempfile
 import unittest
 
@@ -169,6 +170,23 @@ class Ends(unittest.TestCase):
         missing = stock_ollama.script("llama-server-model.py", BRIEF, env=stock.env)
         self.assertEqual(missing.returncode, 1)
         self.assertTrue(missing.stderr.startswith("error: "), missing.stderr)
+
+    @unittest.skipIf(os.geteuid() != 0, "only root makes what is another user's")
+    def test_what_root_makes_is_the_store_owners(self):
+        with Server() as ours:
+            stock_ollama.make_brief(ours)
+            stock = stock_ollama.Stock(OLLAMA, {"AXOLLAMA_SERVER": ours.addresses[0]}, SHIM)
+            self.addCleanup(shutil.rmtree, stock.folder)
+            os.makedirs(stock.store)
+            os.chown(stock.store, 4711, 4712)
+            made = stock_ollama.script("llama-server-model.py", BRIEF, "me/card", env=stock.env)
+            self.assertEqual(made.returncode, 0, made.stderr)
+        below = [os.path.join(folder, name) for folder, folders, files in os.walk(stock.store)
+                 for name in folders + files]
+        self.assertGreater(len(below), 6)
+        for path in below:
+            about = os.stat(path)
+            self.assertEqual((about.st_uid, about.st_gid), (4711, 4712), path)
 
     def test_no_server_is_told(self):
         with Server() as ours:
