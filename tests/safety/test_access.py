@@ -56,6 +56,25 @@ class Browsers(unittest.TestCase):
                                  origin if status == ALLOWED and origin else None)
                 self.assertIsNone(reply.headers.get("Access-Control-Allow-Credentials"))
 
+    def test_more_origins_by_a_setting(self):
+        chat, evil = "https://chat.example.com", "https://evil.example"
+        for setting, allowed, refused in ((f"http://ui.example,{chat}", (chat,), (evil,)),
+                                          ("*", (chat, evil), ())):
+            with Server(env={"OLLAMA_ORIGINS": setting}) as server:
+                def ask(method, path, origin):
+                    return server.request(method, path, headers={
+                        "Origin": origin, "Access-Control-Request-Method": "POST"})
+                for origin in allowed:
+                    for method, path, status in (("GET", "/api/tags", ALLOWED),
+                                                 ("OPTIONS", "/api/chat", 204)):
+                        reply = ask(method, path, origin)
+                        self.assertEqual(reply.status, status)
+                        self.assertEqual(reply.headers["Access-Control-Allow-Origin"],
+                                         "*" if setting == "*" else origin)
+                for origin in refused:
+                    self.assertEqual(ask("GET", "/api/tags", origin).status, FORBIDDEN)
+                    self.assertEqual(ask("OPTIONS", "/api/chat", origin).status, FORBIDDEN)
+
     def test_preflights(self):
         def ask(origin, host="localhost", wants="x-odd, content-type"):
             return self.server.request("OPTIONS", "/api/chat", headers={
