@@ -7,15 +7,11 @@ namespace fuzz = axollama::fuzz;
 namespace text = axollama::text;
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  constexpr std::string_view kContext =
-      R"({"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b","tool_calls":)"
-      R"([{"function":{"name":"f","arguments":{"x":1}}}]}],"tools":[{"type":"function","function":)"
-      R"({"name":"f","parameters":{"type":"object","properties":{"x":{"type":"integer"}}}}}]})";
   const std::string_view input = fuzz::Text(data, size);
   const size_t cut = input.find("\n---\n");
   const auto compiled = text::GoTemplate::Compile(input.substr(0, cut));
   fuzz::Check(compiled);
   if (!compiled) return 0;
-  fuzz::Check((*compiled)->Render(cut == input.npos ? kContext : input.substr(cut + 5)));
+  fuzz::Check((*compiled)->Render(cut == input.npos ? fuzz::kConversation : input.substr(cut + 5)));
   return 0;
 }

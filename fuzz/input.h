@@ -58,6 +58,12 @@ const std::filesystem::path& Folder();
 // Without waiting for the disk.
 void WriteFile(const std::filesystem::path& path, std::string_view content);
 
+// What templates are rendered with.
+inline constexpr std::string_view kConversation =
+    R"({"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b","tool_calls":)"
+    R"([{"function":{"name":"f","arguments":{"x":1}}}]}],"tools":[{"type":"function","function":)"
+    R"({"name":"f","parameters":{"type":"object","properties":{"x":{"type":"integer"}}}}}]})";
+
 // Aborts with the words if `good` is false.
 void Require(bool good, std::string_view promise);
 
