@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The full round of `./test --full`: the daily one, sanitizers, fuzz replay, a
-larger model, soak and arm64.
+larger model, soak, load and arm64.
 
     full_round.py [STAGE...]
 
@@ -24,6 +24,7 @@ STAGES = {
     "tsan": ["scripts/sanitized_tests.sh", "tsan"],
     "gemma": ["tests/fidelity/gemma.sh", "build"],
     "soak": ["python3", "-B", "tests/soak/soak.py"],
+    "load": ["python3", "-B", "tests/load/load.py", "--full"],
     "arm64": ["scripts/arm64_tests.sh"],
 }
 COUNTS = re.compile(r"^(\d+) passed, (\d+) failed$")

@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import unittest
 
 BUILD = os.environ["AXOLLAMA_BUILD"]
 PROGRAM = os.path.join(BUILD, "axollama")
@@ -328,6 +329,15 @@ def card_properties(env):
 def card_memory_mb(env):
     card = card_properties(env)
     return (card["cmm_total_bytes"] - card["cmm_free_bytes"]) / (1 << 20)
+
+
+def run_and_count(case):
+    """A program of one test case that is a stage of `./test --full`: its last line is `N passed, N
+    failed`. Returns the exit code."""
+    result = unittest.TextTestRunner().run(unittest.defaultTestLoader.loadTestsFromTestCase(case))
+    broken = len(result.failures) + len(result.errors)
+    print(f"{result.testsRun - broken} passed, {broken} failed", flush=True)
+    return 1 if broken else 0
 
 
 def run(*args, env, limit=LONG, **kwargs):

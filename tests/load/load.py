@@ -18,7 +18,7 @@ import threading
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../e2e"))
-from harness import MARGIN_MB, MODEL, Server, rss_anon_mb, wait_until  # noqa: E402
+from harness import MARGIN_MB, MODEL, Server, rss_anon_mb, run_and_count, wait_until  # noqa: E402
 
 FULL = "--full" in sys.argv
 IDLE = 1000
@@ -164,5 +164,4 @@ class Load(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    sys.argv = [argument for argument in sys.argv if argument != "--full"]
-    unittest.main()
+    sys.exit(run_and_count(Load))

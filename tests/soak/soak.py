@@ -24,7 +24,8 @@ import unittest
 TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TESTS / "e2e"), str(TESTS / "fidelity")]
 import random_models  # noqa: E402
-from harness import Server, children, clean_environment, rss_anon_mb, run, wait_until  # noqa: E402
+from harness import (Server, children, clean_environment, rss_anon_mb, run,  # noqa: E402
+                     run_and_count, wait_until)
 
 MODEL = "tiny:latest"
 CONTEXT = 4096  # 24 MiB of KV cache
@@ -179,7 +180,4 @@ class Soak(unittest.TestCase):
 if __name__ == "__main__":
     if len(sys.argv) == 2:
         Soak.requests = int(sys.argv.pop())
-    result = unittest.TextTestRunner().run(unittest.defaultTestLoader.loadTestsFromTestCase(Soak))
-    broken = len(result.failures) + len(result.errors)
-    print(f"{result.testsRun - broken} passed, {broken} failed", flush=True)
-    sys.exit(1 if broken else 0)
+    sys.exit(run_and_count(Soak))
