@@ -258,8 +258,23 @@ class Api(unittest.TestCase):
             for body in ('{"model":', "nonsense", '{"model":"a"} x', b"\xff\xfe", "[1]", '"x"'):
                 reply = self.server.post(path, body)
                 self.assertEqual(reply.status, 400, f"{path} {body}: {reply.text}")
-        for path in ("/api/generate", "/api/chat", "/api/show"):
+        for path in ("/api/generate", "/api/chat", "/api/show", "/api/copy", "/api/pull",
+                     "/api/push", "/api/create", "/api/embed", "/api/embeddings"):
             self.assert_error(self.server.post(path), 400, "missing request body")
+        self.assert_error(self.server.request("DELETE", "/api/delete"), 400, "missing request body")
+        for path in ("/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses",
+                     "/v1/messages"):
+            reply = self.server.post(path)
+            self.assertEqual((reply.status, reply.json["error"]["message"]),
+                             (400, "missing request body"), path)
+
+    def test_any_content_type_is_json(self):
+        body = json.dumps({"model": MODEL, "prompt": "Hi", "stream": False,
+                           "options": {"num_predict": 1}})
+        for kind in ("application/x-www-form-urlencoded", "text/plain", "nonsense"):
+            reply = self.server.request("POST", "/api/generate", body, {"Content-Type": kind})
+            self.assertEqual(reply.status, 200, reply.text)
+            self.assertEqual(reply.json["eval_count"], 1)
 
     def test_wrong_types(self):
         good = {"model": MODEL, "prompt": "Hi"}

@@ -68,6 +68,9 @@ class Store(unittest.TestCase):
             self.assertRegex(line, r'^(\S+)\s+((?:".*")|\S+)$')  # what Continue expects
         self.assertIn('stop                           "zzz"', show["parameters"].splitlines())
         self.assertIn("PARAMETER stop zzz\n", show["modelfile"])
+        session = self.post("/api/show", {"model": "mine", "options": {"num_predict": 9}}).json
+        self.assertIn("PARAMETER num_predict 9\n", session["modelfile"])
+        self.assertEqual(session["parameters"], show["parameters"])
         self.assertIn(f"FROM {MODEL}\n", show["modelfile"])
         self.assertIn("MESSAGE assistant Arr!\n", show["modelfile"])
         self.assertEqual(show["details"]["parent_model"], MODEL)
@@ -201,6 +204,8 @@ class Store(unittest.TestCase):
         digest = self.upload(b"no model")
         error = self.create("x", 400, files={"x.gguf": digest}).error
         self.assertEqual(error, "supplied file was not in GGUF format")
+        error = self.create("x", 400, files={"model.safetensors": digest}).error
+        self.assertIn("config.json and the tokenizer's files are missing", error)
         broken = self.upload(tiny_gguf(4)[:3000])
         last = self.create("x", files={"x.gguf": broken}).lines[-1]
         self.assertIn("cannot make a model of these files", last["error"])
@@ -258,6 +263,8 @@ class Store(unittest.TestCase):
         runners = self.server.runners()
         self.assertEqual(len(runners), 1)
         self.delete("second")
+        self.assertEqual([model["name"] for model in self.server.get("/api/ps").json["models"]],
+                         [MODEL])
         self.assertEqual(self.server.generate("Hi").status, 200)
         self.assertEqual(self.server.runners(), runners)
 

@@ -13,11 +13,13 @@ are made one after another; a file with "env" has a server of its own.
 import json
 import os
 import sys
+import tempfile
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "..", "e2e"))
-from able_model import able_model  # noqa: E402  (its folder is known only now)
+sys.path[:0] = [os.path.join(HERE, "..", part) for part in ("e2e", "embeddings")]
+from able_model import able_model  # noqa: E402  (their folders are known only now)
+from embedding_models import build  # noqa: E402
 from harness import MODELS, Server  # noqa: E402
 from patterns import difference, filled  # noqa: E402
 
@@ -78,7 +80,9 @@ def send(server, request, names, headers):
 class Requests(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.roots = (cls.enterClassContext(able_model()), MODELS)
+        vectors = cls.enterClassContext(tempfile.TemporaryDirectory(prefix="axgolden"))
+        build(os.path.join(vectors, "smollm2", "embed"))
+        cls.roots = (cls.enterClassContext(able_model()), MODELS, vectors)
         cls.server = cls.enterClassContext(Server(models=cls.roots))
 
     def play(self, name):
