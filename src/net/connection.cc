@@ -128,6 +128,9 @@ bool Connection::HungUp() const {
 }
 
 void Connection::OnReadable() try {
+  // Armed while the request before was handled, when this one's head was here already: what comes
+  // now is its body, and its handler's.
+  if (reader_) return;
   const ssize_t n =
       ::recv(socket_.native_handle(), core_->scratch.data(), core_->scratch.size(), MSG_DONTWAIT);
   if (n < 0) {

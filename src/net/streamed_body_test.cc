@@ -60,6 +60,38 @@ TEST(StreamedBody, ArrivesInPieces) {
   EXPECT_THAT(socket.ReadToEnd(), EndsWith("6 good"));
 }
 
+// The server was told to look for more while the first request was handled.
+TEST(StreamedBody, IsItsHandlersThoughItsHeadCameEarly) {
+  for (int round = 0; round < 20; ++round) {
+    Latch begun, go, has_some;
+    auto s = Serve(
+        [&](const Request& request, Responder& out) {
+          if (request.path == "/first") {
+            begun.Set();
+            go.Wait();
+            return out.Send(200, "", "one");
+          }
+          std::string body;
+          const Status read = request.ReadBody([&](std::string_view piece) -> Status {
+            body += piece;
+            has_some.Set();
+            return {};
+          });
+          out.Send(200, "", body + (read ? " good" : " " + read.error().message));
+        },
+        Options());
+    TestSocket socket(s.address);
+    socket.Send("GET /first HTTP/1.1\r\nHost: h\r\n\r\n");
+    ASSERT_TRUE(begun.Wait());
+    socket.Send(kHead + "Content-Length: 6\r\n\r\nab");
+    std::this_thread::sleep_for(milliseconds(5));  // it is read, most likely
+    go.Set();
+    ASSERT_TRUE(has_some.Wait());
+    for (const char c : std::string("cdef")) socket.Send(std::string(1, c));
+    ASSERT_THAT(socket.ReadToEnd(), EndsWith("abcdef good")) << round;
+  }
+}
+
 TEST(StreamedBody, MayBeChunked) {
   auto s = Serve(Count, Options());
   const std::string head = kHead + "Transfer-Encoding: chunked\r\n\r\n";
