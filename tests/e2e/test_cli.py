@@ -142,7 +142,7 @@ class Cli(unittest.TestCase):
             finally:
                 proxy.shutdown()
                 thread.join()
-        self.assertEqual((code, errors, seen), (0, "", ["/gate/ollama/api/tags"]))
+        self.assertEqual((code, errors, seen), (0, "", ["/gate/ollama/api/version", "/gate/ollama/api/tags"]))
         self.assertEqual(len(out.splitlines()), 1)
 
     def test_models_are_made_copied_and_removed(self):

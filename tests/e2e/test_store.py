@@ -188,7 +188,7 @@ class Store(unittest.TestCase):
         self.delete("tensors")
         # Weights alone are none.
         reply = self.create("x", 400, files={"model.safetensors": self.upload(weights)})
-        self.assertEqual(reply.error, "supplied file was not in GGUF format")
+        self.assertIn("config.json and the tokenizer's files are missing", reply.error)
         self.assertNotIn("x:latest", self.tags())
 
     def test_quantize(self):
@@ -204,8 +204,6 @@ class Store(unittest.TestCase):
         digest = self.upload(b"no model")
         error = self.create("x", 400, files={"x.gguf": digest}).error
         self.assertEqual(error, "supplied file was not in GGUF format")
-        error = self.create("x", 400, files={"model.safetensors": digest}).error
-        self.assertIn("config.json and the tokenizer's files are missing", error)
         broken = self.upload(tiny_gguf(4)[:3000])
         last = self.create("x", files={"x.gguf": broken}).lines[-1]
         self.assertIn("cannot make a model of these files", last["error"])
