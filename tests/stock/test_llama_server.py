@@ -113,18 +113,6 @@ class LlamaServer(unittest.TestCase):
         stream.close()
         self.assertEqual(self.ours.generate("The fox", options=FEW).status, 200)
 
-    def test_killed_it_leaves_nothing(self):
-        self.text(self.ask("/api/chat", messages=STORY)[1])
-        self.assertEqual(self.ours.loaded(), [BRIEF])
-        loaded_mb = card_memory_mb(self.ours.env)
-        [shim] = shims(self.stock)
-        os.kill(shim, 9)
-        wait_until(lambda: self.ours.loaded() == [], "the model is unloaded")
-        wait_until(lambda: children(self.ours.pid, "runner") == [], "its runner has ended")
-        self.assertLess(card_memory_mb(self.ours.env), loaded_mb - 150)  # of its 175
-        # And the next request starts over.
-        self.text(self.ask("/api/chat", messages=STORY)[1])
-
 
 class Embeddings(unittest.TestCase):
     def test_vectors_are_ours(self):
@@ -154,19 +142,40 @@ class Embeddings(unittest.TestCase):
 
 
 class Ends(unittest.TestCase):
+    def stock_before(self, ours):
+        """A stock Ollama, not running yet, that has our server's model as "card"."""
+        stock_ollama.make_brief(ours)
+        stock = stock_ollama.Stock(OLLAMA, {"AXOLLAMA_SERVER": ours.addresses[0]}, SHIM)
+        self.addCleanup(shutil.rmtree, stock.folder, True)
+        os.makedirs(stock.store)
+        if os.geteuid() == 0:
+            os.chown(stock.store, 4711, 4712)
+        made = stock_ollama.script("llama-server-model.py", BRIEF, "card", env=stock.env)
+        self.assertEqual(made.returncode, 0, made.stderr)
+        return stock
+
+    def ask(self, stock):
+        question = {"model": "card", "prompt": "Hi", "options": FEW, "stream": False}
+        self.assertEqual(stock.post("/api/generate", question).status, 200)
+
+    def test_killed_it_leaves_nothing(self):
+        with Server() as ours, self.stock_before(ours) as stock:
+            self.ask(stock)
+            self.assertEqual(ours.loaded(), [BRIEF])
+            loaded_mb = card_memory_mb(ours.env)
+            [shim] = shims(stock)
+            os.kill(shim, 9)
+            wait_until(lambda: ours.loaded() == [], "the model is unloaded")
+            wait_until(lambda: children(ours.pid, "runner") == [], "its runner has ended")
+            self.assertLess(card_memory_mb(ours.env), loaded_mb - 150)  # of its 175
+            self.ask(stock)  # and the next request starts over
+
     def test_without_ollama_or_without_us(self):
-        with Server() as ours:
-            stock_ollama.make_brief(ours)
-            stock = stock_ollama.Stock(OLLAMA, {"AXOLLAMA_SERVER": ours.addresses[0]}, SHIM)
-            os.makedirs(stock.store)
-            made = stock_ollama.script("llama-server-model.py", BRIEF, "card", env=stock.env)
-            self.assertEqual(made.returncode, 0, made.stderr)
-            with stock:
-                question = {"model": "card", "prompt": "Hi", "options": FEW, "stream": False}
-                self.assertEqual(stock.post("/api/generate", question).status, 200)
-                stock.kill()
-                wait_until(lambda: shims(stock) == [], "a killed Ollama leaves no shim")
-                wait_until(lambda: ours.loaded() == [], "and no model on the card")
+        with Server() as ours, self.stock_before(ours) as stock:
+            self.ask(stock)
+            stock.kill()
+            wait_until(lambda: shims(stock) == [], "a killed Ollama leaves no shim")
+            wait_until(lambda: ours.loaded() == [], "and no model on the card")
         missing = stock_ollama.script("llama-server-model.py", BRIEF, env=stock.env)
         self.assertEqual(missing.returncode, 1)
         self.assertTrue(missing.stderr.startswith("error: "), missing.stderr)
@@ -174,13 +183,7 @@ class Ends(unittest.TestCase):
     @unittest.skipIf(os.geteuid() != 0, "only root makes what is another user's")
     def test_what_root_makes_is_the_store_owners(self):
         with Server() as ours:
-            stock_ollama.make_brief(ours)
-            stock = stock_ollama.Stock(OLLAMA, {"AXOLLAMA_SERVER": ours.addresses[0]}, SHIM)
-            self.addCleanup(shutil.rmtree, stock.folder)
-            os.makedirs(stock.store)
-            os.chown(stock.store, 4711, 4712)
-            made = stock_ollama.script("llama-server-model.py", BRIEF, "me/card", env=stock.env)
-            self.assertEqual(made.returncode, 0, made.stderr)
+            stock = self.stock_before(ours)
         below = [os.path.join(folder, name) for folder, folders, files in os.walk(stock.store)
                  for name in folders + files]
         self.assertGreater(len(below), 6)
@@ -190,10 +193,7 @@ class Ends(unittest.TestCase):
 
     def test_no_server_is_told(self):
         with Server() as ours:
-            stock_ollama.make_brief(ours)
-            stock = stock_ollama.Stock(OLLAMA, {"AXOLLAMA_SERVER": ours.addresses[0]}, SHIM)
-            os.makedirs(stock.store)
-            stock_ollama.script("llama-server-model.py", BRIEF, "card", env=stock.env)
+            stock = self.stock_before(ours)
         with stock:
             reply = stock.post("/api/generate", {"model": "card", "prompt": "Hi"})
             self.assertEqual(reply.status, 500)
