@@ -4,7 +4,8 @@
     compare_ollama.py THEIRS OURS GGUF [FILE...]
 
 THEIRS and OURS are URLs of empty servers: an Ollama with an inference engine (v0.24.0 is the last
-that `go install` gives one) and `axollama serve` on the simulated card. Both get the model GGUF as
+that `go install` gives one), its cloud switched off (OLLAMA_NO_CLOUD=1), and `axollama serve` on the
+simulated card. Both get the model GGUF as
 smollm2:135m, and as `able` with a template that knows tools and thinking. Then the requests of
 tests/golden/requests and of compare_requests.json ("more") are sent to both, one after another, or
 those of the named files only.
