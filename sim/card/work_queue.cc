@@ -55,7 +55,6 @@ bool WorkQueue::StartWorker() {
   pthread_sigmask(SIG_SETMASK, &all, &before);
   bool started = true;
   try {
-    if (worker_.joinable()) worker_.join();  // it has left RunWorker
     worker_ = std::thread([self = shared_from_this()] { self->RunWorker(); });
   } catch (const std::system_error&) {
     started = false;
@@ -96,6 +95,7 @@ void WorkQueue::RunWorker() {
     if (dropping_) changed_.notify_all();
   }
   has_worker_ = false;
+  if (!closed_) worker_.detach();  // who closes the queue joins it
   changed_.notify_all();
 }
 

@@ -72,7 +72,7 @@ class WorkQueue : public std::enable_shared_from_this<WorkQueue> {
   // The least target of those who wait: nobody is woken before, since a chain of queued work would
   // else wake the one who waits for its end with every part.
   uint64_t awaited_ = kNobody;
-  std::thread worker_;  // the present one, or one that has ended
+  std::thread worker_;
   bool has_worker_ = false;
   bool working_ = false;  // the worker is inside of some work
   std::atomic<bool> closed_{false};
